@@ -1,0 +1,253 @@
+"""The command line: one function per verb, which parses, calls and prints. Slow imports come late."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from coterie.workflow.listener import Listener
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors are one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for bad use, 130 when interrupted."""
+    from coterie.errors import CoterieError
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = build_parser().parse_args(given)
+    try:
+        options.run(options)
+    except CoterieError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail(_interrupted(options, given), 130)
+    except BrokenPipeError:
+        sys.stderr.close()  # Whoever read standard output has gone, as after `| head`.
+        return 1
+    except MemoryError:
+        return _fail("out of memory: lower --size or train.batch_size", 1)
+    except OSError as error:
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser for every verb."""
+    import coterie
+
+    parser = _Parser(
+        prog="coterie",
+        description="Group unlabelled images by learning the representation and the groups together.",
+        epilog="example:\n  coterie fit photos/ -k 12 --out groups\n  then open groups/report.html",
+    )
+    parser.add_argument("--version", action="version", version=f"coterie {coterie.__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _add_demo(verbs)
+    _add_fit(verbs)
+    _add_assign(verbs)
+    _add_evaluate(verbs)
+    _add_report(verbs)
+    _add_recipes(verbs)
+    return parser
+
+
+def _verb(verbs: Any, name: str, run: Any, about: str, example: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name, help=about, description=about[0].upper() + about[1:] + ".", epilog=f"example:\n  {example}"
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--quiet", action="store_true", help="print results and errors only")
+    return parser
+
+
+def _add_demo(verbs: Any) -> None:
+    parser = _verb(
+        verbs, "demo", _demo, "group 1 797 handwritten digits without a label, in under a minute",
+        "coterie demo --out my-demo",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same machine, same result (default 0)")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="folder for the results (default coterie-demo)")
+
+
+def _add_fit(verbs: Any) -> None:
+    parser = _verb(
+        verbs, "fit", _fit, "learn to group images, and leave the results in a folder",
+        "coterie fit photos/ -k 12 --out groups\n  coterie fit cats-and-dogs/ -k 2 --labels-from-folders "
+        "--set train.batch_size=64 --out pets",
+    )  # fmt: skip
+    parser.add_argument("source", metavar="SOURCE", help="a folder of images, an .npz with `images`, or `digits`")
+    parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
+    parser.add_argument("--method", help="propos (default) or byol")
+    parser.add_argument("--recipe", metavar="NAME", help="settings by name, see `coterie recipes`, or a YAML file")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set any option (repeatable)",
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images")
+    parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    parser.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")
+    parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
+    parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
+    parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
+
+
+def _add_assign(verbs: Any) -> None:
+    parser = _verb(
+        verbs,
+        "assign",
+        _assign,
+        "group new images by a finished run",
+        "coterie assign groups new-photos/ --out new.csv",
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument("source", metavar="SOURCE", help="a folder of images, an .npz with `images`, or `digits`")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV to write (default: standard output)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+
+
+def _add_evaluate(verbs: Any) -> None:
+    parser = _verb(
+        verbs, "evaluate", _evaluate, "compare a run's groups with labels",
+        "coterie evaluate groups --labels labels.csv",
+    )  # fmt: skip
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument(
+        "--labels", type=Path, metavar="CSV", help="columns key and label (default: the run's own labels)"
+    )
+
+
+def _add_report(verbs: Any) -> None:
+    parser = _verb(verbs, "report", _report, "build report.html anew", "coterie report groups")
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+
+
+def _add_recipes(verbs: Any) -> None:
+    _verb(verbs, "recipes", _recipes, "list the shipped recipes", "coterie recipes")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from coterie.console import print_comparison, results
+    from coterie.workflow.demo import demo
+
+    with _Listening(options.quiet) as listener:
+        folder, summary = demo(options.out, listener, seed=options.seed)
+    options.out = folder
+    out = results()
+    print_comparison(summary, out)
+    out.print(f"\nlook at {(folder / 'report.html').resolve()}", markup=False)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from coterie.workflow.assemble import Request
+    from coterie.workflow.fit import fit
+
+    names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed")
+    request = Request(
+        **{name: getattr(options, name) for name in names},
+        settings=tuple(options.settings),
+        labels_from_folders=options.labels_from_folders,
+    )
+    with _Listening(options.quiet) as listener:
+        summary = fit(request, options.out, listener, resume=options.resume)
+    if not options.quiet:
+        from coterie.console import print_comparison, results
+
+        out = results()
+        if "acc" in summary:
+            print_comparison(summary, out)
+        sizes = ", ".join(str(size) for size in summary["cluster_sizes"])
+        out.print(f"groups of {sizes} images; look at {(options.out / 'report.html').resolve()}", markup=False)
+
+
+def _assign(options: argparse.Namespace) -> None:
+    from coterie.files import write_text
+    from coterie.workflow.assign import assign
+
+    with _Listening(options.quiet) as listener:
+        assignments, skipped = assign(options.folder, options.source, listener, device=options.device)
+        for entry in skipped:
+            listener.note(f"left out {entry.key}: {entry.reason}")
+        if options.out is not None:
+            write_text(options.out, assignments.to_csv())
+            listener.note(f"{len(assignments.keys)} images assigned, see {options.out}")
+    if options.out is None:
+        sys.stdout.write(assignments.to_csv())
+        sys.stdout.flush()
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from coterie.console import print_evaluation, results
+    from coterie.workflow.evaluate import evaluate
+
+    print_evaluation(evaluate(options.folder, options.labels), results())
+
+
+def _report(options: argparse.Namespace) -> None:
+    from coterie.report.page import write_report
+    from coterie.runs.folder import RunFolder
+
+    folder = RunFolder(options.folder)
+    write_report(folder, folder.read_summary())
+    if not options.quiet:
+        print(folder.report.resolve())
+
+
+def _recipes(_: argparse.Namespace) -> None:
+    from coterie.workflow.recipes import load_recipe, recipe_names
+
+    width = max(len(name) for name in recipe_names())
+    for name in recipe_names():
+        print(f"{name:{width}}  {load_recipe(name).about}")
+
+
+class _Listening:
+    """A listener for the length of a command; the terminal is left as it was."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def __enter__(self) -> Listener:
+        from coterie.console import ConsoleListener
+        from coterie.workflow.listener import Listener
+
+        self._listener = Listener() if self._quiet else ConsoleListener()
+        return self._listener
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+
+def _interrupted(options: argparse.Namespace, given: list[str]) -> str:
+    if options.run is not _fit or not (options.out / "config.yaml").is_file():
+        return "interrupted"
+    command = given if options.resume else [*given, "--resume"]
+    return f"interrupted; go on with: coterie {shlex.join(command)}"
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"coterie: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,166 @@
+"""k-means, Euclidean and spherical, on tensors of any device and on arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from coterie.cluster.lloyd import assign, lloyd
+from coterie.cluster.seeding import plus_plus
+from coterie.errors import CoterieError, UsageError
+from coterie.seeding import generator as seeded
+
+Metric = Literal["euclidean", "cosine"]
+
+
+@dataclass(frozen=True)
+class KMeansResult:
+    """The best restart: `labels` (N,) int64, `centers` (K, D), `inertia` and `iterations`.
+
+    `inertia` is the sum of squared distances to the nearest center (Euclidean) or of 1−cos (cosine).
+    """
+
+    labels: Tensor
+    centers: Tensor
+    inertia: float
+    iterations: int
+
+
+def kmeans(
+    points: Tensor,
+    n_clusters: int,
+    *,
+    metric: Metric = "euclidean",
+    n_init: int = 10,
+    max_iter: int = 300,
+    tol: float = 1e-4,
+    generator: torch.Generator,
+) -> KMeansResult:
+    """Cluster points by k-means with greedy k-means++ and `n_init` restarts that share every pass over the data.
+
+    Args:
+        points: (N, D) floating point, finite; for cosine of any non-zero length.
+        n_clusters: K, 1 ≤ K ≤ N.
+        metric: "euclidean", or "cosine" for spherical k-means.
+        n_init: restarts; the one of least inertia is returned.
+        max_iter: iterations of each restart at the most.
+        tol: relative tolerance for the movement of the centers, as in scikit-learn.
+        generator: on the points' device.
+
+    Raises:
+        UsageError: an argument out of range, or fewer points than clusters.
+        CoterieError: points that are not finite.
+    """
+    points = _checked(points, n_clusters, metric, n_init, max_iter)
+    if metric == "cosine":
+        points, origin = F.normalize(points, dim=1), torch.zeros_like(points[0])
+    else:
+        # Distances between points near the origin lose fewer digits in float32.
+        origin = points.mean(dim=0)
+        points = points - origin
+    starts = plus_plus(points, n_clusters, n_init, generator)
+    centers, assignment, iterations = lloyd(points, starts, spherical=metric == "cosine", max_iter=max_iter, tol=tol)
+    inertia = assignment.inertia
+    best = int(inertia.argmin())
+    # |x−c|² = 2(1−cos) on the unit sphere.
+    scale = 0.5 if metric == "cosine" else 1.0
+    return KMeansResult(assignment.labels[best], centers[best] + origin, scale * float(inertia[best]), iterations)
+
+
+def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclidean") -> Tensor:
+    """Index of the nearest center (K, D) of each point (N, D): (N,) int64."""
+    if metric == "cosine":
+        points, centers = F.normalize(points, dim=1), F.normalize(centers, dim=1)
+    origin = centers.mean(dim=0)
+    points = points - origin
+    return assign(points, (points * points).sum(dim=1), (centers - origin).unsqueeze(0)).labels[0]
+
+
+def _checked(points: Tensor, n_clusters: int, metric: str, n_init: int, max_iter: int) -> Tensor:
+    if points.ndim != 2:
+        raise UsageError(f"k-means wants points of shape (N, D), got {tuple(points.shape)}")
+    if metric not in ("euclidean", "cosine"):
+        raise UsageError(f"metric is 'euclidean' or 'cosine', not '{metric}'")
+    if min(n_clusters, n_init, max_iter) < 1:
+        raise UsageError("n_clusters, n_init and max_iter must be at least 1")
+    if len(points) < n_clusters:
+        raise UsageError(f"{len(points)} points cannot form {n_clusters} clusters: ask for fewer clusters")
+    if not bool(torch.isfinite(points).all()):
+        raise CoterieError("k-means met a value that is not finite (NaN or infinity)")
+    return points if points.dtype == torch.float64 else points.float()
+
+
+Data = TypeVar("Data", bound="Tensor | np.ndarray[Any, Any]")
+
+
+class KMeans:
+    """k-means with scikit-learn's manners, on tensors of any device and on arrays; answers come in the kind given.
+
+    Args:
+        n_clusters: K.
+        metric: "euclidean", or "cosine" for spherical k-means.
+        n_init: restarts; the best is kept.
+        max_iter: iterations of each restart at the most.
+        tol: relative tolerance for the movement of the centers.
+        seed: same seed, same machine, same result.
+
+    Attributes:
+        labels_: (N,) int64. cluster_centers_: (K, D). inertia_: float. n_iter_: int.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int,
+        *,
+        metric: Metric = "euclidean",
+        n_init: int = 10,
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        seed: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.metric: Metric = metric
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.seed = seed
+
+    def fit(self, X: Tensor | np.ndarray[Any, Any], y: object = None) -> KMeans:  # noqa: ARG002, N803
+        """Cluster X (N, D); `y` is ignored."""
+        points = torch.as_tensor(X)
+        result = kmeans(
+            points,
+            self.n_clusters,
+            metric=self.metric,
+            n_init=self.n_init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            generator=seeded(points.device, self.seed, "kmeans"),
+        )
+        self.labels_ = _like(X, result.labels)
+        self.cluster_centers_ = _like(X, result.centers)
+        self.inertia_ = result.inertia
+        self.n_iter_ = result.iterations
+        return self
+
+    def predict(self, X: Data) -> Data:  # noqa: N803
+        """The nearest center of each row of X: (N,) int64."""
+        if not hasattr(self, "cluster_centers_"):
+            raise UsageError("this KMeans is not fitted yet: call fit first")
+        centers = torch.as_tensor(self.cluster_centers_)
+        points = torch.as_tensor(X).to(centers.device, centers.dtype)
+        return _like(X, nearest_center(points, centers, metric=self.metric))
+
+    def fit_predict(self, X: Data, y: object = None) -> Data:  # noqa: N803
+        """`fit(X)` and its labels."""
+        self.fit(X, y)
+        return cast(Data, self.labels_)
+
+
+def _like(given: Data, answer: Tensor) -> Data:
+    return answer if isinstance(given, Tensor) else answer.cpu().numpy()  # type: ignore[return-value]

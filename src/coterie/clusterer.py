@@ -1,0 +1,170 @@
+"""`Clusterer`: deep clustering with scikit-learn's manners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+
+from coterie.data.ingest import ingest
+from coterie.data.sources import Source, open_source
+from coterie.data.store import Store
+from coterie.errors import UsageError
+from coterie.files import write_text
+from coterie.runs.assignments import Assignments
+from coterie.runs.folder import RunFolder
+from coterie.runs.model import Model
+from coterie.workflow.assemble import Request, assemble
+from coterie.workflow.listener import Listener
+from coterie.workflow.training import train
+
+Images = str | Path | npt.NDArray[np.uint8] | torch.Tensor
+
+
+class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Learns to embed images and groups them.
+
+    Images come as a folder, an `.npz` file, or an array or tensor (N, H, W[, C]) of uint8.
+
+    Args:
+        n_clusters: K.
+        method: see `coterie fit --help`.
+        recipe: a shipped recipe's name or the path of a YAML file.
+        options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
+        epochs: passes over the data; None chooses from their number.
+        size: pixels of the square each image becomes; None chooses from the data.
+        device: "auto", "cpu" or "cuda".
+        precision: "auto", "float32" or "bfloat16".
+        seed: same seed, same machine, same result.
+
+    Attributes:
+        labels_: (N,) int64, the cluster of each image.
+        confidence_: (N,) between 0 and 1. outliers_: (N,) bool.
+        embeddings_: (N, d) float32, of unit length.
+        keys_: N names: paths below the folder, or numbers. skipped_: files left out, with reasons.
+        model_: the trained `coterie.runs.model.Model`.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        method: str = "propos",
+        recipe: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        epochs: int | None = None,
+        size: int | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.method = method
+        self.recipe = recipe
+        self.options = options
+        self.epochs = epochs
+        self.size = size
+        self.device = device
+        self.precision = precision
+        self.seed = seed
+
+    def fit(self, X: Images, y: object = None, *, listener: Listener | None = None) -> Clusterer:  # noqa: ARG002, N803
+        """Learn from images X; `y` is ignored, `listener` hears of the progress.
+
+        Raises:
+            UsageError: images or options that cannot be used. CoterieError: training failed.
+        """
+        source = _open(X)
+        request = Request(
+            source=str(X) if isinstance(X, (str, Path)) else "array",
+            clusters=self.n_clusters,
+            method=self.method,
+            recipe=self.recipe,
+            settings=tuple(f"{name}={_yaml(value)}" for name, value in (self.options or {}).items()),
+            epochs=self.epochs,
+            size=self.size,
+            device=self.device,
+            precision=self.precision,
+            seed=self.seed,
+        )
+        config = assemble(request, source.outline())
+        store, self.skipped_ = ingest(source, config.data.side)
+        fitted = train(store, config, listener or Listener())
+        self.model_ = fitted.model
+        self.embeddings_ = fitted.embedded.embeddings.cpu().numpy()
+        self._take(Assignments.of(store.keys, fitted.grouping))
+        return self
+
+    def predict(self, X: Images) -> npt.NDArray[np.int64]:  # noqa: N803
+        """The clusters (N,) of images; files that cannot be read are left out, see `assign`."""
+        return self.assign(X).clusters
+
+    def transform(self, X: Images) -> npt.NDArray[np.float32]:  # noqa: N803
+        """Embeddings (N, d) of images, of unit length."""
+        model = self._fitted()
+        embeddings: npt.NDArray[np.float32] = model.embed(self._store(X)).embeddings.cpu().numpy()
+        return embeddings
+
+    def assign(self, X: Images) -> Assignments:  # noqa: N803
+        """Clusters of images with their keys, confidence and outliers."""
+        model, store = self._fitted(), self._store(X)
+        return Assignments.of(store.keys, model.group(model.embed(store)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model and the assignments into the folder `path`; `coterie.load` reads them."""
+        folder = RunFolder(Path(path))
+        self._fitted().save(folder.model)
+        table = Assignments(self.keys_, self.labels_, self.confidence_, self.outliers_)
+        write_text(folder.assignments, table.to_csv())
+
+    def _fitted(self) -> Model:
+        if not hasattr(self, "model_"):
+            raise UsageError("this Clusterer is not fitted yet: call fit first")
+        return self.model_
+
+    def _store(self, images: Images) -> Store:
+        blueprint = self._fitted().blueprint
+        return ingest(_open(images), blueprint.side, channels=blueprint.channels)[0]
+
+    def _take(self, assignments: Assignments) -> None:
+        self.keys_ = list(assignments.keys)
+        self.labels_ = assignments.clusters
+        self.confidence_ = assignments.confidence
+        self.outliers_ = assignments.outlier
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+
+def load(path: str | Path, *, device: str = "auto") -> Clusterer:
+    """The clusterer in a run's folder, or in one that `Clusterer.save` wrote. Nothing in it is executed.
+
+    Raises:
+        UsageError: there is no model. CoterieError: it is damaged or of another version.
+    """
+    folder = RunFolder(Path(path))
+    model = Model.load(folder.model, device=device)
+    clusterer = Clusterer(model.blueprint.clusters, method=model.blueprint.method, device=device)
+    clusterer.model_ = model
+    if folder.assignments.is_file():
+        clusterer._take(Assignments.read(folder.assignments))
+    return clusterer
+
+
+def _open(images: Images) -> Source:
+    if isinstance(images, torch.Tensor):
+        images = images.cpu().numpy()
+    if not isinstance(images, (str, Path, np.ndarray)):
+        raise UsageError(f"images come as a folder, an .npz file or an array, not {type(images).__name__}")
+    return open_source(images)
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(value, default_flow_style=True)).removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,90 @@
+"""Strict reading of frozen dataclasses: an unknown key or a wrong type is an error that names it."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from coterie.errors import UsageError, unknown
+
+T = TypeVar("T")
+
+
+def read(config_type: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
+    """Build the dataclass `config_type` from plain values, as they come from YAML or a command line.
+
+    Args:
+        config_type: a dataclass; its annotations decide what is accepted.
+        values: option names and values; what is left out keeps its default.
+        where: the section's name, for messages.
+
+    Raises:
+        UsageError: an unknown option, a missing one, or a value of the wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{where or 'configuration'}: expected options and values, got {values!r}")
+    hints = get_type_hints(config_type)
+    fields = {field.name: field for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in fields:
+            raise unknown("option", _path(where, str(name)), [_path(where, known) for known in fields])
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise UsageError(f"option '{_path(where, name)}' is missing")
+    return config_type(**{name: coerce(value, hints[name], where=_path(where, name)) for name, value in values.items()})
+
+
+def plain(config: Any) -> Any:
+    """The inverse of `read`: nested dictionaries and lists that YAML and JSON can hold."""
+    if dataclasses.is_dataclass(config):
+        return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    return [plain(value) for value in config] if isinstance(config, (tuple, list)) else config
+
+
+def coerce(value: Any, hint: Any, *, where: str) -> Any:
+    """`value` as the type `hint` wants it, where that loses nothing; otherwise a UsageError."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return coerce(value, next(kind for kind in arguments if kind is not type(None)), where=where)
+    if origin is tuple:
+        return _coerce_tuple(value, arguments, where)
+    if dataclasses.is_dataclass(hint):
+        return value if isinstance(value, hint) else read(hint, value, where=where)  # type: ignore[arg-type]
+    if hint is float:
+        return _coerce_float(value, where)
+    if hint is not Any and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
+        raise _wrong(value, hint.__name__, where)
+    return value
+
+
+def _coerce_tuple(value: Any, arguments: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise _wrong(value, "a list", where)
+    if arguments[-1] is Ellipsis:
+        return tuple(coerce(item, arguments[0], where=where) for item in value)
+    if len(value) != len(arguments):
+        raise _wrong(value, f"{len(arguments)} values", where)
+    return tuple(coerce(item, kind, where=where) for item, kind in zip(value, arguments, strict=True))
+
+
+def _coerce_float(value: Any, where: str) -> float:
+    # YAML 1.1 reads 1e-3 as a string, so numbers in strings are taken.
+    if isinstance(value, bool):
+        raise _wrong(value, "a number", where)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise _wrong(value, "a number", where) from None
+
+
+def _wrong(value: Any, wanted: str, where: str) -> UsageError:
+    return UsageError(f"option '{where}' wants {wanted}, got {value!r}")
+
+
+def _path(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name

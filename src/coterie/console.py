@@ -1,0 +1,137 @@
+"""What a person sees while coterie works: notes and progress on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from coterie.workflow.evaluate import Evaluation
+from coterie.workflow.listener import Listener
+
+# Seconds between lines where there is no terminal to draw a bar on.
+_LOG_EVERY = 15.0
+
+
+def results() -> Console:
+    """Standard output, for what was asked for."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+class ConsoleListener(Listener):
+    """Notes as lines; stages as a bar on a terminal, as a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        self._stage, self._total, self._done, self._unit, self._status = "", 0, 0, "", ""
+        self._began = self._logged = 0.0
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(text))
+
+    def begin(self, stage: str, total: int, unit: str) -> None:
+        self._stage, self._total, self._done, self._unit, self._status = stage, total, 0, unit, ""
+        self._began = self._logged = time.monotonic()
+        if self._console.is_terminal:
+            self._bar = Progress(
+                SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Rate(unit), TimeRemainingColumn(),
+                TextColumn("{task.fields[status]}"), console=self._console, transient=True,
+            )  # fmt: skip
+            self._bar.start()
+            self._bar.add_task(stage, total=total, status="")
+
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0], steps)
+        elif time.monotonic() - self._logged >= _LOG_EVERY:
+            self._logged = time.monotonic()
+            self._log()
+
+    def describe(self, status: str) -> None:
+        self._status = status
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], status=status)
+
+    def end(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        seconds = time.monotonic() - self._began
+        if self._status and self._total:
+            self.note(f"{self._stage}: {self._status}, {seconds:.0f} s")
+
+    def close(self) -> None:
+        """Leave the terminal as it was, whatever happened."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _log(self) -> None:
+        seconds = time.monotonic() - self._began
+        left = seconds / self._done * (self._total - self._done)
+        rate = self._done / seconds
+        words = f"{self._stage}: {self._done}/{self._total} {self._unit}, {rate:.1f}/s, {left:.0f} s left"
+        self.note(f"{words}  {self._status}".rstrip())
+
+
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        rate = "" if speed is None else f"  {speed:.1f} {self._unit}/s"
+        return Text(f"{int(task.completed)}/{int(task.total or 0)}{rate}")
+
+
+def print_comparison(summary: dict[str, Any], out: Console) -> None:
+    """The demo's table: k-means on pixels beside the run."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, justify in (
+        ("", "left"),
+        ("ACC", "right"),
+        ("NMI", "right"),
+        ("ARI", "right"),
+        ("seconds", "right"),
+    ):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    rows = [("k-means on pixels", summary["baseline"]), (f"coterie ({summary['method']})", summary)]
+    for name, row in rows:
+        table.add_row(name, *(f"{row[key]:.3f}" for key in ("acc", "nmi", "ari")), f"{row['seconds']:.1f}")
+    out.print(table)
+
+
+def print_evaluation(evaluation: Evaluation, out: Console) -> None:
+    """Scores, then the confusion table with a row a class and a column a cluster, then purities."""
+    scores = evaluation.scores
+    out.print(
+        f"ACC {scores.acc:.4f}  NMI {scores.nmi:.4f}  ARI {scores.ari:.4f}  ({evaluation.labelled} labelled images)"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("class \\ cluster")
+    for cluster in range(evaluation.table.shape[1]):
+        table.add_column(str(cluster), justify="right")
+    for row, name in enumerate(evaluation.classes):
+        cells = []
+        for cluster, count in enumerate(evaluation.table[row]):
+            cells.append(f"[bold]{count}[/]" if evaluation.matched.get(cluster) == row else str(count or "·"))
+        table.add_row(Text(name), *cells)
+    table.add_section()
+    table.add_row("purity", *("–" if share != share else f"{share:.2f}" for share in evaluation.purity))
+    out.print()
+    out.print(table)

@@ -1,0 +1,101 @@
+"""Colour changes: jitter and grey as one affine map of the channels per image, then gamma, noise and the like."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from coterie.data.augment.config import AugmentConfig
+
+_LUMA = (0.299, 0.587, 0.114)
+# YIQ: the hue is the angle in the plane of the last two, so that turning it is linear.
+_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+def colour_maps(means: Tensor, config: AugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Jitter (brightness, contrast, saturation, hue in random order) and grey as `x ↦ A x + b` per image.
+
+    Hue turns in the YIQ plane, which is linear and near to the turn in HSV; intensities are clamped once at the end
+    rather than after each change.
+
+    Args:
+        means: mean intensity of each channel, (n, C), which contrast needs.
+        config: strengths and probabilities.
+        generator: on the means' device.
+
+    Returns:
+        A (n, C, C) and b (n, C).
+    """
+    n, channels = means.shape
+    device = means.device
+    luma = torch.tensor(_LUMA if channels == 3 else (1.0 / channels,) * channels, device=device)
+    identity = torch.eye(channels, device=device).expand(n, channels, channels)
+    greying = luma.expand(channels, channels)
+    strength = torch.tensor([config.brightness, config.contrast, config.saturation], device=device)
+    drawn = torch.rand(n, 10, generator=generator, device=device)
+    factors = (1 + (2 * drawn[:, :3] - 1) * strength).clamp(min=0)
+    factors = torch.where(drawn[:, 3:4] < config.jitter, factors, torch.ones_like(factors))
+    turn = torch.where(drawn[:, 3] < config.jitter, (2 * drawn[:, 4] - 1) * config.hue, torch.zeros_like(drawn[:, 4]))
+    saturation = factors[:, 2].view(n, 1, 1)
+    # Linear part of each change, (n, 4, C, C); contrast also adds a constant, see below.
+    changes = torch.stack(
+        [
+            factors[:, 0].view(n, 1, 1) * identity,
+            factors[:, 1].view(n, 1, 1) * identity,
+            saturation * identity + (1 - saturation) * greying,
+            _hue_turn(turn) if channels == 3 else identity,
+        ],
+        dim=1,
+    )
+    pull = torch.stack(
+        [torch.zeros_like(turn), 1 - factors[:, 1], torch.zeros_like(turn), torch.zeros_like(turn)], dim=1
+    )
+    order = drawn[:, 5:9].argsort(dim=1)
+    matrix, offset = identity, torch.zeros_like(means)
+    rows = torch.arange(n, device=device)
+    for place in range(4):
+        which = order[:, place]
+        change = changes[rows, which]
+        # Contrast pulls towards the mean luminance the image has by then.
+        level = (torch.einsum("nij,nj->ni", matrix, means) + offset) @ luma
+        matrix = torch.bmm(change, matrix)
+        offset = torch.einsum("nij,nj->ni", change, offset) + (pull[rows, which] * level).unsqueeze(1)
+    grey = (drawn[:, 9] < config.grey).view(n, 1, 1)
+    last = torch.where(grey, greying, identity)
+    return torch.bmm(last, matrix), torch.einsum("nij,nj->ni", last, offset)
+
+
+def _hue_turn(turn: Tensor) -> Tensor:
+    """Matrices (n, 3, 3) that turn the hue by `turn` (n,) of the full circle."""
+    yiq = torch.tensor(_YIQ, device=turn.device)
+    cosine, sine = (2 * math.pi * turn).cos(), (2 * math.pi * turn).sin()
+    zero, one = torch.zeros_like(turn), torch.ones_like(turn)
+    rotation = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)
+    turned: Tensor = torch.linalg.inv(yiq) @ rotation @ yiq
+    return turned
+
+
+def recolour(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Jitter and grey, clamped to [0, 1]: (n, C, H, W) → the same shape."""
+    n, channels, height, width = images.shape
+    matrix, offset = colour_maps(images.mean(dim=(2, 3)), config, generator)
+    flat = torch.baddbmm(offset.unsqueeze(2), matrix, images.reshape(n, channels, height * width))
+    return flat.clamp_(0, 1).view(n, channels, height, width)
+
+
+def retone(images: Tensor, config: AugmentConfig, view: int, generator: torch.Generator) -> Tensor:
+    """Gamma, solarisation and noise."""
+    n = len(images)
+    if config.gamma:
+        exponent = (torch.rand(n, 1, 1, 1, generator=generator, device=images.device) * 2 - 1) * config.gamma
+        images = images.clamp(min=1e-6).pow(exponent.exp())
+    solarize = config.solarize[min(view, 1)]
+    if solarize:
+        chosen = torch.rand(n, 1, 1, 1, generator=generator, device=images.device) < solarize
+        images = torch.where(chosen & (images >= 0.5), 1 - images, images)
+    if config.noise:
+        noise = torch.empty_like(images).normal_(std=config.noise, generator=generator)
+        images = images + noise
+    return images

@@ -1,0 +1,56 @@
+"""Raw batches to views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coterie.data.augment.colour import recolour, retone
+from coterie.data.augment.config import AugmentConfig
+from coterie.data.augment.geometry import blurs, resized_crops, warps
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of each channel in [0, 1], taken out before the network sees an image."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Intensities in [0, 1], (n, C, H, W), to about zero mean and unit deviation."""
+        mean, deviation = (
+            torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in (self.mean, self.deviation)
+        )
+        return (images - mean) / deviation
+
+    def plain(self, raw: Tensor) -> Tensor:
+        """uint8 images as the network sees them without augmentation."""
+        return self(raw.float() / 255.0)
+
+
+def augment(raw: Tensor, config: AugmentConfig, generator: torch.Generator, *, view: int = 0) -> Tensor:
+    """One random view of each image, every image with its own parameters.
+
+    Args:
+        raw: (n, C, S, S) uint8.
+        config: what may change and how much.
+        generator: on the images' device; the only source of randomness.
+        view: 0 for the first view, 1 for the second, where the two differ.
+
+    Returns:
+        (n, C, S, S) float32, intensities about [0, 1] (noise may leave the range), not yet normalised.
+    """
+    images = raw.float() / 255.0
+    if config.crop is not None or config.flip or config.vertical_flip:
+        images = resized_crops(images, config, raw.shape[-1], generator)
+    if config.warps:
+        images = warps(images, config, generator)
+    if config.jitter or config.grey:
+        images = recolour(images, config, generator)
+    blur = config.blur[min(view, 1)]
+    if blur:
+        images = blurs(images, blur, generator)
+    return retone(images, config, view, generator)

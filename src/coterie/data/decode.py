@@ -1,0 +1,124 @@
+"""One image file to a square of uint8 RGB, whatever its kind; anything wrong with it becomes one clear reason."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+# Larger ones are taken for decompression bombs: about 0.5 GB of pixels.
+MAX_PIXELS = 178_000_000
+# Images above this are decoded one at a time, so that memory stays bounded however many cores there are.
+_LARGE_PIXELS = 25_000_000
+_large = threading.Lock()
+
+_ORIENTATION_TAG = 0x0112
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Unreadable(Exception):
+    """An image cannot be used; the message is the reason a person reads."""
+
+
+def decode_file(path: Path, side: int) -> npt.NDArray[np.uint8]:
+    """The image at `path`, upright, over white, centre-cropped to a square and resized: (side, side, 3) uint8.
+
+    JPEG files are decoded at the smallest scale that suffices.
+
+    Raises:
+        Unreadable: with the reason; no other exception leaves this function, whatever the file holds.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise Unreadable("the file is empty")
+        with Image.open(path) as image:
+            _check_size(image)
+            image.draft(None, (side * 2, side * 2))
+            heavy = image.width * image.height > _LARGE_PIXELS
+            with _large if heavy else contextlib.nullcontext():
+                square = fit_square(to_rgb(image), side)
+            turned = _TRANSPOSITIONS.get(_orientation(image))
+        return np.asarray(square if turned is None else square.transpose(turned))
+    except Unreadable:
+        raise
+    except UnidentifiedImageError:
+        raise Unreadable("not an image, or of a kind that is not known") from None
+    except Image.DecompressionBombError:
+        raise Unreadable(f"too large: over {MAX_PIXELS // 1_000_000} megapixels") from None
+    except PermissionError:
+        raise Unreadable("no permission to read it") from None
+    except MemoryError:
+        raise Unreadable("not enough memory to decode it") from None
+    except Exception as error:  # Decoders raise nearly anything on damaged files.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise Unreadable(f"damaged: {reason[:200]}") from None
+
+
+def short_side(path: Path) -> int | None:
+    """The shorter side of the image at `path` in pixels, from its header; None where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return int(min(image.size))
+    except Exception:
+        return None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """RGB over white from any mode: palettes, grey, alpha, CMYK, 16-bit and floating point among them."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_to_eight_bits(np.asarray(image)))
+    if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def fit_square(image: Image.Image, side: int) -> Image.Image:
+    """The central square of an image, resized to `side` pixels with antialiasing."""
+    width, height = image.size
+    short = min(width, height)
+    left, top = (width - short) / 2, (height - short) / 2
+    if (width, height) == (side, side):
+        return image
+    return image.resize(
+        (side, side), Image.Resampling.BICUBIC, box=(left, top, left + short, top + short), reducing_gap=2.0
+    )
+
+
+def _to_eight_bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """Intensities of more than eight bits to 0..255, by the range their kind implies."""
+    intensities = np.nan_to_num(values.astype(np.float64))
+    highest = float(intensities.max(initial=0.0))
+    if np.issubdtype(values.dtype, np.floating) and highest <= 1.0:
+        full = 1.0
+    else:
+        full = 65535.0 if values.dtype.itemsize == 2 or highest > 255.0 else 255.0
+    return np.clip(np.rint(intensities * (255.0 / full)), 0, 255).astype(np.uint8)
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Unreadable(f"too large: {width}×{height} pixels is over {MAX_PIXELS // 1_000_000} megapixels")
+    if min(width, height) < 1:
+        raise Unreadable("it has no pixels")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # A damaged EXIF block does not make the picture unusable.
+        return 1

@@ -1,0 +1,127 @@
+"""From a source to a store: decode once, in parallel; what cannot be read is listed and left out."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from coterie.data.decode import Unreadable
+from coterie.data.folder import Skipped
+from coterie.data.sources import Source
+from coterie.data.store import Store
+from coterie.errors import CoterieError, UsageError
+
+
+def ingest(
+    source: Source,
+    side: int,
+    *,
+    channels: int | None = None,
+    scratch: Path | None = None,
+    on_image: Callable[[], None] = lambda: None,
+) -> tuple[Store, list[Skipped]]:
+    """Decode every image of a source to squares of `side` pixels, using all cores.
+
+    Args:
+        source: see `coterie.data.sources.open_source`.
+        side: pixels.
+        channels: 1 or 3; None keeps one channel where every image is grey, and three otherwise.
+        scratch: a file to map the store to when it is too large for memory; None keeps it in memory.
+        on_image: called after each image, from the calling thread.
+
+    Returns:
+        The store, and everything left out with its reason.
+
+    Raises:
+        UsageError: not one image could be read.
+    """
+    count = len(source.keys)
+    images = allocate((count, 3, side, side), scratch)
+    grey = np.zeros(count, dtype=bool)
+
+    def work(place: int) -> str | None:
+        try:
+            pixels = source.decode(place, side)
+        except Unreadable as reason:
+            return str(reason)
+        images[place] = pixels.transpose(2, 0, 1)
+        grey[place] = bool((pixels == pixels[..., :1]).all())
+        return None
+
+    reasons = _in_parallel(work, count, on_image)
+    good = np.array([reason is None for reason in reasons])
+    skipped = list(source.skipped)
+    skipped += [Skipped(source.keys[place], reason) for place, reason in enumerate(reasons) if reason is not None]
+    if not good.any():
+        raise UsageError(f"none of the {count} images could be read; the first: {skipped[0].key}: {skipped[0].reason}")
+    if not good.all():
+        images = _compacted(images, good)
+    if channels == 1 or (channels is None and bool(grey[good].all())):
+        images = _to_grey(images, all_grey=bool(grey[good].all()))
+    labels = None if source.labels is None else source.labels[good]
+    keys = [key for key, fine in zip(source.keys, good, strict=True) if fine]
+    return Store(images, keys, labels, source.class_names), skipped
+
+
+def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uint8]:
+    """A uint8 array: in memory, or mapped to the file `scratch` where it would take over a third of the memory.
+
+    Raises:
+        CoterieError: the disk has no room for it.
+    """
+    size = int(np.prod(shape, dtype=np.int64))
+    if scratch is None or size <= _memory() // 3:
+        return np.zeros(shape, dtype=np.uint8)
+    try:
+        return np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
+    except OSError as error:
+        raise CoterieError(f"{scratch}: no room for {size / 1e9:.1f} GB of images: {error.strerror}") from None
+
+
+def _in_parallel(work: Callable[[int], str | None], count: int, on_image: Callable[[], None]) -> list[str | None]:
+    reasons: list[str | None] = []
+    # Pillow and its decoders warn about odd but usable files; a damaged one is reported by its exception.
+    with warnings.catch_warnings(), ThreadPoolExecutor(_cores()) as pool:
+        warnings.simplefilter("ignore")
+        for reason in pool.map(work, range(count)):
+            reasons.append(reason)
+            on_image()
+    return reasons
+
+
+def _compacted(images: npt.NDArray[np.uint8], good: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """The good rows, moved to the front in place."""
+    places = np.flatnonzero(good)
+    for target, place in enumerate(places):
+        if target != place:
+            images[target] = images[place]
+    return images[: len(places)]
+
+
+def _to_grey(images: npt.NDArray[np.uint8], *, all_grey: bool) -> npt.NDArray[np.uint8]:
+    if all_grey:
+        return np.ascontiguousarray(images[:, :1])
+    grey = np.empty((len(images), 1, *images.shape[2:]), dtype=np.uint8)
+    luma = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    for start in range(0, len(images), 1024):
+        part = images[start : start + 1024].astype(np.float32)
+        grey[start : start + 1024, 0] = np.rint(np.einsum("nchw,c->nhw", part, luma))
+    return grey
+
+
+def _cores() -> int:
+    """Cores this process may use, which in a container is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 8 << 30

@@ -1,0 +1,103 @@
+"""Batches of views from a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from coterie.data.augment import AugmentConfig, Normalisation, augment
+from coterie.data.store import Store
+from coterie.seeding import generator
+
+View = Literal["augmented", "plain"]
+
+
+class ImageFeed:
+    """What a method trains on: shuffled batches of views; and what it is asked about: every image, plain.
+
+    The whole store is moved to an accelerator when it takes less than a quarter of its free memory. Every random
+    draw derives from (seed, epoch, step), so that any epoch can be repeated on its own.
+
+    Args:
+        store: the images.
+        normalisation: applied to every view.
+        views: the kinds of views a batch holds, in order.
+        batch_size: images in a batch; the last, incomplete batch of an epoch is left out.
+        device: where views are made.
+        seed: of the run.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        normalisation: Normalisation,
+        *,
+        config: AugmentConfig,
+        views: Sequence[View],
+        batch_size: int,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        self.store = store
+        self.normalisation = normalisation
+        self.config = config
+        self.views = tuple(views)
+        self.batch_size = min(batch_size, len(store))
+        self.device = device
+        self.seed = seed
+        self._resident = _resident(store, device)
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self.store) // self.batch_size
+
+    def batches(self, epoch: int, *, weights: Tensor | None = None) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """Index (n,) into the store and views (n, C, S, S) of every batch of an epoch.
+
+        Args:
+            epoch: from 0.
+            weights: (N,) draws images with these weights, with replacement, instead of each once.
+        """
+        order = self._order(epoch, weights)
+        for step in range(self.steps_per_epoch):
+            index = order[step * self.batch_size : (step + 1) * self.batch_size]
+            raw = self._raw(index)
+            draw = generator(self.device, self.seed, "augment", epoch, step)
+            yield (
+                index.to(self.device),
+                [self._view(raw, kind, place, draw) for place, kind in enumerate(self.views)],
+            )
+
+    def plain(self, batch_size: int) -> Iterator[Tensor]:
+        """Every image once, in order, without augmentation, in batches of at most `batch_size`."""
+        for start in range(0, len(self.store), batch_size):
+            index = torch.arange(start, min(start + batch_size, len(self.store)))
+            yield self.normalisation.plain(self._raw(index))
+
+    def _order(self, epoch: int, weights: Tensor | None) -> Tensor:
+        draw = generator("cpu", self.seed, "order", epoch)
+        if weights is None:
+            return torch.randperm(len(self.store), generator=draw)
+        return torch.multinomial(weights.cpu(), len(self.store), replacement=True, generator=draw)
+
+    def _raw(self, index: Tensor) -> Tensor:
+        if self._resident is not None:
+            return self._resident[index.to(self.device)]
+        return self.store.rows(index).to(self.device, non_blocking=True)
+
+    def _view(self, raw: Tensor, kind: View, place: int, draw: torch.Generator) -> Tensor:
+        if kind == "plain":
+            return self.normalisation.plain(raw)
+        return self.normalisation(augment(raw, self.config, draw, view=place))
+
+
+def _resident(store: Store, device: torch.device) -> Tensor | None:
+    if device.type != "cuda" or store.images.nbytes > torch.cuda.mem_get_info(device)[0] // 4:
+        return None
+    return torch.from_numpy(store.images).to(device)

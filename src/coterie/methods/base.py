@@ -1,0 +1,81 @@
+"""The contract between a method and the loop, which knows no method by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from coterie.cluster.kmeans import KMeansResult, Metric
+from coterie.data.loader import View
+from coterie.schedule import Progress
+
+
+@dataclass(frozen=True)
+class EStep:
+    """What a method asks of the E-step before an epoch: one k-means of the embeddings for each granularity."""
+
+    granularities: tuple[int, ...]
+    metric: Metric = "cosine"
+    n_init: int = 10
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a method is told beside its views.
+
+    `index` (n,) places in the data; `pseudo_labels` (n, granularities) int64 from the latest E-step, or None;
+    `progress`, where the run stands; `generator`, the only source of randomness in a step.
+    """
+
+    index: Tensor
+    pseudo_labels: Tensor | None
+    progress: Progress
+    generator: torch.Generator
+
+
+class Method(nn.Module):
+    """A clustering method, built from its frozen configuration and an encoder.
+
+    Subclasses set `Config` and `views` and override what they need.
+    """
+
+    Config: ClassVar[type[Any]]
+    views: ClassVar[tuple[View, ...]] = ("augmented", "augmented")
+
+    def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Named scalar losses of one step, weighted: the loop minimises their sum.
+
+        Args:
+            views: one tensor (n, C, S, S) for each of `self.views`.
+        """
+        raise NotImplementedError
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings (n, d) of unit length, which k-means clusters."""
+        raise NotImplementedError
+
+    def assign(self, images: Tensor) -> Tensor | None:  # noqa: ARG002
+        """Probabilities (n, K) where the method has a cluster head of its own; None where k-means decides."""
+        return None
+
+    def e_step(self, progress: Progress) -> EStep | None:  # noqa: ARG002
+        """What the E-step before this epoch should find; None for no E-step."""
+        return None
+
+    def receive(self, embeddings: Tensor, clusterings: Sequence[KMeansResult]) -> None:
+        """Take the E-step's outcome: embeddings (N, d) of all data and one clustering for each granularity."""
+
+    def sampling_weights(self) -> Tensor | None:
+        """Weights (N,) to draw the next epoch's data with; None takes everything once."""
+        return None
+
+    def after_step(self, progress: Progress) -> None:
+        """Called when the optimiser has stepped: moving averages and queues."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters for the optimiser; `rate` multiplies a group's learning rate."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad], "rate": 1.0}]

@@ -1,0 +1,106 @@
+"""ProPos: prototype scattering and positive sampling (Huang et al., arXiv 2111.11821)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from coterie.cluster.kmeans import KMeansResult
+from coterie.losses.prototypes import prototype_scattering
+from coterie.methods.base import Batch, EStep
+from coterie.methods.byol import BYOL, BYOLConfig
+from coterie.nn.encoder import Encoder
+from coterie.schedule import Progress
+
+
+@dataclass(frozen=True)
+class ProPosConfig(BYOLConfig):
+    """Settings of ProPos, beside BYOL's.
+
+    Args:
+        noise: σ of the Gaussian noise that samples a positive around a projection; 0 in warm-up.
+        scattering: λ, the weight of the prototype scattering loss; 0 in warm-up.
+        temperature: τ of the prototype logits.
+        resample: draw images with probability inverse to the size of their cluster.
+        queue: past target embeddings that join the batch's prototypes, for many clusters; 0 for none.
+        n_init: restarts of the E-step's k-means.
+    """
+
+    momentum_rises: bool = False
+    noise: float = 0.001
+    scattering: float = 0.1
+    temperature: float = 0.5
+    resample: bool = False
+    queue: int = 0
+    n_init: int = 10
+
+
+class ProPos(BYOL):
+    """BYOL from sampled positives, with the prototypes of clusters found by the E-step pushed apart."""
+
+    Config = ProPosConfig
+    config: ProPosConfig
+    queue: Tensor
+    queue_index: Tensor
+    pseudo_labels: Tensor
+
+    def __init__(self, config: ProPosConfig, encoder: Encoder, *, n_clusters: int) -> None:
+        super().__init__(config, encoder, n_clusters=n_clusters)
+        self.register_buffer("queue", torch.zeros(config.queue, config.projection))
+        self.register_buffer("queue_index", torch.full((config.queue,), -1))
+        # The E-step gives these anew before every epoch.
+        self.register_buffer("pseudo_labels", torch.empty(0, dtype=torch.int64), persistent=False)
+
+    def e_step(self, progress: Progress) -> EStep | None:
+        return None if progress.warming_up else EStep((self.n_clusters,), n_init=self.config.n_init)
+
+    def receive(self, embeddings: Tensor, clusterings: Sequence[KMeansResult]) -> None:  # noqa: ARG002
+        self.pseudo_labels = clusterings[0].labels
+
+    def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
+        online = self.project(views)
+        target = self.project_target(views)
+        losses = {"alignment": self.alignment(online, target, batch)}
+        if batch.pseudo_labels is not None:
+            labels = batch.pseudo_labels[:, 0]
+            both = self._scattering(online[0], target[1], labels) + self._scattering(online[1], target[0], labels)
+            losses["scattering"] = self.config.scattering * 0.5 * both
+        self._enqueue(F.normalize(target[0], dim=1), batch.index)
+        return losses
+
+    def perturb(self, projection: Tensor, batch: Batch) -> Tensor:
+        """Positive sampling: `z + σε` (section 3.2)."""
+        if batch.progress.warming_up or self.config.noise == 0:
+            return projection
+        noise = torch.empty_like(projection).normal_(generator=batch.generator)
+        return projection + self.config.noise * noise
+
+    def sampling_weights(self) -> Tensor | None:
+        if not self.config.resample or len(self.pseudo_labels) == 0:
+            return None
+        sizes = torch.bincount(self.pseudo_labels, minlength=self.n_clusters)
+        return 1.0 / sizes[self.pseudo_labels].double()
+
+    def _scattering(self, online: Tensor, target: Tensor, labels: Tensor) -> Tensor:
+        if self.config.queue and len(self.pseudo_labels):
+            known = self.pseudo_labels[self.queue_index.clamp(min=0)]
+            labels = torch.cat([labels, torch.where(self.queue_index >= 0, known, -1)])
+            past = self.queue.clone()
+            online, target = torch.cat([online, past]), torch.cat([target, past])
+        return prototype_scattering(
+            online, target, labels, n_clusters=self.n_clusters, temperature=self.config.temperature
+        )
+
+    @torch.no_grad()
+    def _enqueue(self, embeddings: Tensor, index: Tensor) -> None:
+        """Newest first; the oldest fall off the end."""
+        if size := self.config.queue:
+            self.queue = torch.cat([embeddings.to(self.queue.dtype), self.queue])[:size]
+            self.queue_index = torch.cat([index, self.queue_index])[:size]
+
+
+METHOD = ProPos

@@ -1,0 +1,50 @@
+"""`convnet-small`: plain 3×3 convolutions for small images and laptop cores."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Widths of the convolutions between poolings. The last stage is followed by global pooling.
+_TINY = ((32, 64), (64, 128, 128))
+_SMALL = ((48,), (96, 96), (192, 192), (384, 384))
+
+
+class ConvNet(nn.Module):
+    """Images (n, C, H, W) to pooled features (n, features).
+
+    Every stage is convolution · batch norm · ReLU for each of its widths; stages are parted by 2×2 max pooling.
+    Sides up to 16 pixels get five convolutions of up to 128 channels, larger ones seven of up to 384; sides from 64
+    pixels start with a stride-2 convolution, from 128 with two, so that the cost stays within reach of a few cores.
+
+    Args:
+        channels: image channels.
+        side: the images' side in pixels, which decides the depth.
+    """
+
+    def __init__(self, *, channels: int, side: int) -> None:
+        super().__init__()
+        stages = _TINY if side <= 16 else _SMALL
+        layers: list[nn.Module] = []
+        width_in = channels
+        strides = 0 if side < 64 else 1 if side < 128 else 2
+        for index, stage in enumerate(stages):
+            if index:
+                layers.append(nn.MaxPool2d(2))
+            for width in stage:
+                stride = 2 if strides > 0 else 1
+                strides -= 1
+                layers += _convolution(width_in, width, stride)
+                width_in = width
+        self.layers = nn.Sequential(*layers)
+        self.features = width_in
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.flatten(F.adaptive_avg_pool2d(self.layers(images), 1), 1)
+
+
+def _convolution(in_channels: int, channels: int, stride: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    return [convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]

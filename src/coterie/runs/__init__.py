@@ -1,0 +1,1 @@
+"""What a run leaves behind: configuration, folder, table of assignments and model."""

@@ -1,0 +1,108 @@
+"""The table of assignments, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from coterie.cluster.groups import Grouping
+from coterie.errors import CoterieError, UsageError
+
+_COLUMNS = ["key", "cluster", "confidence", "outlier"]
+
+
+@dataclass(frozen=True)
+class Assignments:
+    """One row an image: `keys`, `clusters` (N,), `confidence` (N,) 0–1, `outlier` (N,) bool, and `labels` by name."""
+
+    keys: Sequence[str]
+    clusters: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+    outlier: npt.NDArray[np.bool_]
+    labels: Sequence[str] | None = None
+
+    @staticmethod
+    def of(
+        keys: Sequence[str],
+        grouping: Grouping,
+        labels: npt.NDArray[np.int64] | None = None,
+        class_names: Sequence[str] = (),
+    ) -> Assignments:
+        """The table for a grouping; unknown labels (−1) become empty."""
+        named = None if labels is None else [class_names[label] if label >= 0 else "" for label in labels]
+        # Rounded as the file has it, so that a table read back is the table written.
+        confidence = np.round(grouping.confidence.double().cpu().numpy(), 6)
+        return Assignments(
+            list(keys), grouping.clusters.cpu().numpy(), confidence, grouping.outlier.cpu().numpy(), named
+        )
+
+    def to_csv(self) -> str:
+        """Columns key, cluster, confidence, outlier (0 or 1), and label if any is known."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(_COLUMNS if self.labels is None else [*_COLUMNS, "label"])
+        for place, key in enumerate(self.keys):
+            row: list[object] = [
+                printable(key),
+                int(self.clusters[place]),
+                f"{self.confidence[place]:.6f}",
+                int(self.outlier[place]),
+            ]
+            writer.writerow(row if self.labels is None else [*row, printable(self.labels[place])])
+        return stream.getvalue()
+
+    @staticmethod
+    def read(path: Path) -> Assignments:
+        """The table in a file.
+
+        Raises:
+            CoterieError: the file is not such a table.
+        """
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                rows = list(csv.DictReader(stream, strict=True))
+            return Assignments(
+                [row["key"] for row in rows],
+                np.array([int(row["cluster"]) for row in rows], dtype=np.int64),
+                np.array([float(row["confidence"]) for row in rows]),
+                np.array([row["outlier"] == "1" for row in rows]),
+                [row["label"] for row in rows] if rows and "label" in rows[0] else None,
+            )
+        except (OSError, KeyError, ValueError, TypeError, csv.Error):
+            raise CoterieError(f"{path} is missing or damaged: resume the run to write it again") from None
+
+
+def read_labels(path: Path, keys: Sequence[str]) -> list[str]:
+    """A label for each key from a CSV with the columns key and label; keys it lacks get the empty label.
+
+    Raises:
+        UsageError: no such file, other columns, a key twice, or not one key in common.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read as CSV: {error}") from None
+    if not rows or not {"key", "label"} <= rows[0].keys():
+        raise UsageError(f"{path} must be a CSV with the columns key and label")
+    found: dict[str, str] = {}
+    for row in rows:
+        key = row["key"] or ""
+        if key in found:
+            raise UsageError(f"{path}: key '{key}' occurs more than once")
+        found[key] = row["label"] or ""
+    labels = [found.get(printable(key), "") for key in keys]
+    if not any(labels):
+        raise UsageError(f"{path} labels none of the run's images; its keys must be those of assignments.csv")
+    return labels
+
+
+def printable(text: str) -> str:
+    """Text that UTF-8 can hold: file names of other encodings get backslash escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,159 @@
+"""The folder of a run: what lies where, and whether it may be used."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coterie.data.folder import Skipped
+from coterie.errors import CoterieError, UsageError
+from coterie.files import write_text
+from coterie.runs.assignments import printable
+from coterie.runs.config import RunConfig, from_yaml, to_yaml
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and plain reading and writing; `root` is the folder."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.yaml"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "summary.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def assignments(self) -> Path:
+        return self.root / "assignments.csv"
+
+    @property
+    def embeddings(self) -> Path:
+        return self.root / "embeddings.npy"
+
+    @property
+    def model(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint.pt"
+
+    @property
+    def skipped(self) -> Path:
+        return self.root / "skipped.csv"
+
+    @property
+    def thumbnails(self) -> Path:
+        return self.root / "thumbnails.npz"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def scratch(self) -> Path:
+        """Where images are mapped to while the run lasts, if they do not fit in memory."""
+        return self.root / "store.npy"
+
+    @property
+    def finished(self) -> bool:
+        """The summary is written last."""
+        return self.summary.is_file()
+
+    def check_free(self) -> None:
+        """Raise a UsageError if something lies here already."""
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise UsageError(f"{self.root} exists already: add --resume to continue that run, or give another --out")
+
+    def start(self, config: RunConfig) -> None:
+        """Make the folder and write the configuration.
+
+        Raises:
+            CoterieError: the folder cannot be made or written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CoterieError(f"{self.root} cannot be made: {error.strerror}") from None
+        write_text(self.config, to_yaml(config))
+
+    def read_config(self) -> RunConfig:
+        """The run's configuration.
+
+        Raises:
+            UsageError: there is no run here. CoterieError: its configuration is damaged or of another version.
+        """
+        if not self.config.is_file():
+            raise UsageError(f"{self.root} is not a run: it holds no config.yaml")
+        return from_yaml(self.config.read_text(encoding="utf-8", errors="replace"), where=str(self.config))
+
+    def read_summary(self) -> dict[str, Any]:
+        """The summary of a finished run.
+
+        Raises:
+            UsageError: the run is not finished. CoterieError: the summary is damaged.
+        """
+        self.read_config()
+        if not self.finished:
+            raise UsageError(f"{self.root} is not finished: repeat its command with --resume")
+        try:
+            return dict(json.loads(self.summary.read_text(encoding="utf-8")))
+        except (ValueError, OSError):
+            raise CoterieError(f"{self.summary} is damaged: delete it and repeat the command with --resume") from None
+
+    def add_metrics(self, record: dict[str, Any]) -> None:
+        """Append a line to `metrics.jsonl`."""
+        try:
+            with self.metrics.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise CoterieError(f"{self.metrics} could not be written: {error.strerror}") from None
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`; a last line cut short by a kill is left out."""
+        if not self.metrics.is_file():
+            return []
+        records = []
+        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                break
+            if isinstance(record, dict):
+                records.append(record)
+        return records
+
+    def keep_metrics(self, epochs: int) -> None:
+        """Drop the lines of epochs after the first `epochs`, which a resumed run will repeat."""
+        kept = [record for record in self.read_metrics() if record.get("epoch", 0) <= epochs]
+        if self.metrics.exists():
+            write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+    def write_skipped(self, skipped: Sequence[Skipped]) -> None:
+        """Write `skipped.csv`: key and reason."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["key", "reason"])
+        writer.writerows([printable(entry.key), printable(entry.reason)] for entry in skipped)
+        write_text(self.skipped, stream.getvalue())
+
+    def read_skipped(self) -> list[Skipped]:
+        """The rows of `skipped.csv`, none if it is missing or damaged."""
+        try:
+            with self.skipped.open(encoding="utf-8", newline="") as stream:
+                return [Skipped(row["key"], row["reason"]) for row in csv.DictReader(stream)]
+        except (OSError, KeyError, ValueError, csv.Error):
+            return []

@@ -1,0 +1,1 @@
+"""Training: the EM loop and what it stands on."""

@@ -1,0 +1,67 @@
+"""The E-step: embed everything, cluster it, and take the clusters as pseudo labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from coterie.cluster.kmeans import KMeansResult, kmeans
+from coterie.errors import CoterieError
+from coterie.methods.base import EStep, Method
+from coterie.seeding import generator
+from coterie.train.feed import Feed
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Embeddings (N, d) of all data, a clustering for each granularity, and pseudo labels (N, granularities)."""
+
+    embeddings: Tensor
+    clusterings: list[KMeansResult]
+
+    @property
+    def pseudo_labels(self) -> Tensor:
+        return torch.stack([clustering.labels for clustering in self.clusterings], dim=1)
+
+
+class Embedder(Protocol):
+    """Whatever turns images into embeddings."""
+
+    def embed(self, images: Tensor) -> Tensor: ...
+
+
+@torch.inference_mode()
+def embed_all(method: Method, feed: Feed, batch_size: int) -> Tensor:
+    """Embeddings (N, d) of everything in the feed, in evaluation mode, on the feed's device.
+
+    Raises:
+        CoterieError: an embedding is not finite.
+    """
+    training = method.training
+    method.eval()
+    embeddings = torch.cat([method.embed(images) for images in feed.plain(batch_size)])
+    method.train(training)
+    if not bool(torch.isfinite(embeddings).all()):
+        raise CoterieError(
+            "the embeddings are no longer finite (NaN): lower train.learning_rate, or use --precision float32"
+        )
+    return embeddings
+
+
+def expect(method: Method, feed: Feed, asked: EStep, *, batch_size: int, seed: int, epoch: int) -> Expectation:
+    """Embed all data and cluster it as the method asked."""
+    embeddings = embed_all(method, feed, batch_size).clone()
+    clusterings = [
+        kmeans(
+            embeddings,
+            n_clusters,
+            metric=asked.metric,
+            n_init=asked.n_init,
+            generator=generator(embeddings.device, seed, "e-step", epoch, place),
+        )
+        for place, n_clusters in enumerate(asked.granularities)
+    ]
+    return Expectation(embeddings, clusterings)

@@ -1,0 +1,23 @@
+"""What the loop asks of data, whether images or the edges of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Feed(Protocol):
+    """Batches to learn from and everything to embed; see `coterie.data.loader.ImageFeed`."""
+
+    batch_size: int
+
+    def __len__(self) -> int: ...
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    def batches(self, epoch: int, *, weights: Tensor | None = None) -> Iterator[tuple[Tensor, list[Tensor]]]: ...
+
+    def plain(self, batch_size: int) -> Iterator[Tensor]: ...

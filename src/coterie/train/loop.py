@@ -1,0 +1,135 @@
+"""The EM loop: cluster the embeddings, learn from the clusters, repeat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from coterie.errors import CoterieError
+from coterie.methods.base import Batch, Method
+from coterie.schedule import Progress, cosine_learning_rate
+from coterie.seeding import generator
+from coterie.train.config import TrainConfig
+from coterie.train.estep import Expectation, expect
+from coterie.train.feed import Feed
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to: `losses` by name (means over steps), pace, and the E-step it began with, if any."""
+
+    number: int
+    losses: dict[str, float]
+    learning_rate: float
+    seconds: float
+    pairs_per_second: float
+    expectation: Expectation | None
+
+
+@dataclass
+class Loop:
+    """Trains a method on a feed.
+
+    Args:
+        method: on its device, see `Runtime.prepare`.
+        feed: what to learn from.
+        config: how long and how fast.
+        seed: of the run.
+        device: of the method.
+        on_step: called after every step, for a progress display.
+        on_epoch: called after every epoch, when its losses are known to be finite; may save a checkpoint.
+    """
+
+    method: Method
+    feed: Feed
+    config: TrainConfig
+    seed: int
+    device: torch.device
+    on_step: Callable[[], None] = lambda: None
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None  # noqa: ARG005
+    optimizer: torch.optim.Optimizer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.optimizer = build_optimizer(self.method, self.config)
+
+    def run(self, start: int = 0) -> None:
+        """Train from epoch `start` to the last.
+
+        Raises:
+            CoterieError: a loss or an embedding is no longer finite.
+        """
+        for number in range(start, self.config.epochs):
+            began = time.perf_counter()
+            expectation = self.expect(number)
+            losses, rate = self.maximise(number, expectation)
+            check_finite(losses, number)
+            seconds = time.perf_counter() - began
+            pairs = self.feed.steps_per_epoch * self.feed.batch_size
+            self.on_epoch(Epoch(number, losses, rate, seconds, pairs / seconds, expectation))
+
+    def progress(self, step: int) -> Progress:
+        return Progress(step, self.feed.steps_per_epoch, self.config.epochs, self.config.warmup_epochs)
+
+    def expect(self, epoch: int) -> Expectation | None:
+        """E-step, if the method asks for one."""
+        asked = self.method.e_step(self.progress(epoch * self.feed.steps_per_epoch))
+        if asked is None:
+            return None
+        expectation = expect(
+            self.method, self.feed, asked, batch_size=self.config.embed_batch, seed=self.seed, epoch=epoch
+        )
+        self.method.receive(expectation.embeddings, expectation.clusterings)
+        return expectation
+
+    def maximise(self, epoch: int, expectation: Expectation | None) -> tuple[dict[str, float], float]:
+        """M-step: one epoch of gradient steps. Returns the mean losses and the last learning rate."""
+        self.method.train()
+        labels = None if expectation is None else expectation.pseudo_labels
+        totals: dict[str, Tensor] = {}
+        rate = 0.0
+        batches = self.feed.batches(epoch, weights=self.method.sampling_weights())
+        for step, (index, views) in enumerate(batches, start=epoch * self.feed.steps_per_epoch):
+            progress = self.progress(step)
+            rate = cosine_learning_rate(progress, self.config.base_rate)
+            draw = generator(self.device, self.seed, "method", step)
+            batch = Batch(index, None if labels is None else labels[index], progress, draw)
+            for name, loss in self.step(views, batch, rate).items():
+                # Summed on the device: reading a value here would make the device wait for every step.
+                totals[name] = totals.get(name, 0.0) + loss.detach()
+            self.on_step()
+        return {name: float(total) / self.feed.steps_per_epoch for name, total in totals.items()}, rate
+
+    def step(self, views: list[Tensor], batch: Batch, rate: float) -> dict[str, Tensor]:
+        """One gradient step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["rate"]
+        losses = self.method.losses(views, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(torch.stack(list(losses.values())).sum())
+        self.optimizer.step()
+        self.method.after_step(batch.progress)
+        return losses
+
+
+def build_optimizer(method: Method, config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimiser over the method's parameter groups, fused."""
+    groups = method.parameter_groups()
+    if config.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=config.base_rate, weight_decay=config.weight_decay, fused=True)
+    return torch.optim.SGD(
+        groups, lr=config.base_rate, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
+    )
+
+
+def check_finite(losses: dict[str, float], epoch: int) -> None:
+    """Raise a CoterieError that names the first loss that is NaN or infinite."""
+    for name, value in losses.items():
+        if value != value or value in (float("inf"), float("-inf")):
+            raise CoterieError(
+                f"the {name} loss became {value} in epoch {epoch + 1}: lower train.learning_rate, or use "
+                "--precision float32; the last checkpoint is kept"
+            )

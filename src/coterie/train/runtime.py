@@ -1,0 +1,61 @@
+"""The device, its precision and its memory layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from coterie.errors import UsageError
+from coterie.nn.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how to compute.
+
+    Args:
+        device: where the networks and, if it fits, the store live.
+        precision: "bfloat16" (autocast in the backbone, float32 heads and losses) or "float32".
+        channels_last: memory layout of images and convolutions.
+    """
+
+    device: torch.device
+    precision: str
+    channels_last: bool = True
+
+    def prepare(self, method: torch.nn.Module) -> None:
+        """Move a method to the device and set its encoders to the precision and layout."""
+        method.to(self.device)
+        dtype = torch.bfloat16 if self.precision == "bfloat16" else None
+        for module in method.modules():
+            if isinstance(module, Encoder):
+                module.speed_up(autocast_dtype=dtype, channels_last=self.channels_last)
+
+
+def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
+    """The runtime for a device and precision by name; "auto" takes the fastest there is.
+
+    Raises:
+        UsageError: an unknown name, or a device that is not there.
+    """
+    if device not in ("auto", "cpu", "cuda") and not device.startswith("cuda:"):
+        raise UsageError(f"unknown device '{device}': use auto, cpu or cuda")
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise UsageError(f"unknown precision '{precision}': use auto, float32 or bfloat16")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("no CUDA device is to be had here: use --device cpu, or auto")
+    chosen = torch.device(device)
+    if precision == "auto":
+        precision = "bfloat16" if _profits_from_bfloat16(chosen) else "float32"
+    return Runtime(chosen, precision)
+
+
+def _profits_from_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    # Private names: absent ones count as no.
+    supported = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(check() for check in supported if check is not None)

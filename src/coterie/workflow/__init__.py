@@ -1,0 +1,1 @@
+"""What each verb does: from a request to results."""

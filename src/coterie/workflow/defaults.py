@@ -1,0 +1,65 @@
+"""Defaults chosen from the data, so that `coterie fit SOURCE -k K` alone does something sensible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coterie.data.sources import Outline
+
+# Image pairs a run looks at unless told otherwise: what a laptop does in about half an hour, and what the papers'
+# thousand epochs come to.
+_PAIRS_ON_CPU = 400_000
+_PAIRS_ON_GPU = 60_000_000
+
+
+def default_side(native: int, *, gpu: bool) -> int:
+    """The side images are resized to: small ones keep their own."""
+    if native <= 64:
+        return max(8, native)
+    return 96 if gpu else 64
+
+
+def default_values(outline: Outline, *, side: int, gpu: bool) -> dict[str, Any]:
+    """Values for every section, for a source with this outline at `side` pixels."""
+    epochs = default_epochs(outline.count, gpu=gpu)
+    return {
+        "method": "propos",
+        "backbone": "resnet18-small" if gpu and side > 16 else "convnet-small",
+        "augment": default_augmentation(side, grey=outline.grey),
+        "train": {
+            "epochs": epochs,
+            "warmup_epochs": max(1, epochs // 10),
+            "batch_size": default_batch_size(outline.count, gpu=gpu),
+            "learning_rate": 0.05 if gpu else 0.4,
+        },
+    }
+
+
+def default_options(method_options: set[str], *, gpu: bool) -> dict[str, Any]:
+    """Options for those of a method's that should differ on a CPU, where runs are short and networks narrow."""
+    short = {} if gpu else {"hidden": 512, "projection": 64, "momentum": 0.98}
+    return {name: value for name, value in short.items() if name in method_options}
+
+
+def default_epochs(count: int, *, gpu: bool) -> int:
+    """Fewer passes over more images, between 15 and 400 (on a GPU 1 000)."""
+    pairs, most = (_PAIRS_ON_GPU, 1000) if gpu else (_PAIRS_ON_CPU, 400)
+    return max(15, min(most, pairs // max(1, count)))
+
+
+def default_batch_size(count: int, *, gpu: bool) -> int:
+    """About sixteen steps an epoch or more, so that few images still give many updates."""
+    largest = 256 if gpu else 128
+    return max(8, min(largest, 1 << max(3, (count // 16).bit_length())))
+
+
+def default_augmentation(side: int, *, grey: bool) -> dict[str, Any]:
+    """Drawings and characters are warped and never flipped; photographs are cropped, flipped and recoloured."""
+    if side <= 16 or (grey and side <= 32):
+        return {
+            "crop": None, "flip": 0.0, "rotation": 18.0, "zoom": 0.2, "shear": 15.0, "shift": 0.12, "jitter": 1.0,
+            "brightness": 0.0, "contrast": 0.4, "saturation": 0.0, "hue": 0.0, "grey": 0.0, "gamma": 0.5, "noise": 0.06,
+        }  # fmt: skip
+    if grey:
+        return {"saturation": 0.0, "hue": 0.0, "grey": 0.0}
+    return {}

@@ -1,0 +1,25 @@
+"""Whoever wants to hear how a run gets on."""
+
+from __future__ import annotations
+
+
+class Listener:
+    """Hears of a run's progress; this one keeps silent. Stages follow one another and do not nest."""
+
+    def note(self, text: str) -> None:
+        """Something a person may want to know."""
+
+    def begin(self, stage: str, total: int, unit: str) -> None:
+        """A stage of `total` steps of `unit` begins."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Some steps are done."""
+
+    def describe(self, status: str) -> None:
+        """A short word on how the stage goes."""
+
+    def end(self) -> None:
+        """The stage is over."""
+
+    def close(self) -> None:
+        """Nothing more will come, whatever happened."""
