@@ -89,13 +89,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def fit_square(image: Image.Image, side: int) -> Image.Image:
     """The central square of an image, resized to `side` pixels with antialiasing."""
     width, height = image.size
-    short = min(width, height)
-    left, top = (width - short) / 2, (height - short) / 2
     if (width, height) == (side, side):
         return image
-    return image.resize(
-        (side, side), Image.Resampling.BICUBIC, box=(left, top, left + short, top + short), reducing_gap=2.0
-    )
+    short = min(width, height)
+    left, top = (width - short) // 2, (height - short) // 2
+    square = image.crop((left, top, left + short, top + short))
+    return square.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 def _to_eight_bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:

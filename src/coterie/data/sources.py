@@ -179,7 +179,7 @@ def _digits() -> ArraySource:
 
 def _read_npz(path: Path) -> ArraySource:
     try:
-        with np.load(path, allow_pickle=False) as pack:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
             if "images" not in pack.files:
                 found = ", ".join(pack.files) or "nothing"
                 raise UsageError(f"{path} holds no array 'images' (it holds {found})")

@@ -60,7 +60,7 @@ class Thumbnails:
             CoterieError: the file is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as pack:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
                 rows, offsets, data = pack["rows"].tolist(), pack["offsets"].tolist(), pack["data"].tobytes()
             ends = zip(rows, offsets, offsets[1:], strict=False)
             return Thumbnails({row: data[start:end] for row, start, end in ends})

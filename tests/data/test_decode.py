@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from coterie.data.decode import Unreadable, decode_file
+
+
+def save(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "tiff"])
+def test_every_kind_of_file(tmp_path: Path, suffix: str) -> None:
+    path = save(Image.new("RGB", (30, 20), (200, 100, 50)), tmp_path / f"image.{suffix}")
+    pixels = decode_file(path, 16)
+    assert pixels.shape == (16, 16, 3)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_allclose(pixels.reshape(-1, 3), [[200, 100, 50]] * 256, atol=6)
+
+
+def test_orientation_is_honoured(tmp_path: Path) -> None:
+    # Red on the left, blue on the right; orientation 6 says: turn clockwise by 90°, so red comes to the top.
+    image = Image.new("RGB", (32, 32), "blue")
+    image.paste("red", (0, 0, 16, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = decode_file(save(image, tmp_path / "turned.png", exif=exif), 32)
+    assert pixels[2, 16].tolist() == [255, 0, 0]
+    assert pixels[29, 16].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_equals_pillows(tmp_path: Path, orientation: int) -> None:
+    from PIL import ImageOps
+
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(image, tmp_path / "turned.png", exif=exif)
+    with Image.open(path) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened))
+    assert np.array_equal(decode_file(path, 16), expected)
+
+
+def test_transparency_lies_over_white(tmp_path: Path) -> None:
+    clear = save(Image.new("RGBA", (8, 8), (255, 0, 0, 0)), tmp_path / "clear.png")
+    assert decode_file(clear, 8).min() == 255
+    half = save(Image.new("LA", (8, 8), (0, 128)), tmp_path / "half.png")
+    assert decode_file(half, 8)[0, 0, 0] == pytest.approx(127, abs=1)
+    palette = Image.new("P", (8, 8), 1)
+    palette.putpalette([0, 0, 0, 10, 200, 30])
+    assert decode_file(save(palette, tmp_path / "palette.png"), 8)[0, 0].tolist() == [10, 200, 30]
+    assert decode_file(save(palette, tmp_path / "clear.gif", transparency=1), 8).min() == 255
+
+
+def test_sixteen_bits_floats_bilevel_and_cmyk(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    pixels = decode_file(save(Image.fromarray(ramp), tmp_path / "deep.png"), 8)
+    np.testing.assert_allclose(pixels[..., 0], ramp / 257, atol=1)
+    shares = (ramp / 65535).astype(np.float32)
+    pixels = decode_file(save(Image.fromarray(shares), tmp_path / "float.tiff"), 8)
+    np.testing.assert_allclose(pixels[..., 0], ramp / 257, atol=1)
+    assert decode_file(save(Image.new("1", (8, 8), 1), tmp_path / "bilevel.png"), 8).min() == 255
+    cyan = decode_file(save(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), tmp_path / "cmyk.jpg"), 8)
+    np.testing.assert_allclose(cyan[0, 0], [0, 255, 255], atol=60)
+
+
+def test_the_middle_of_an_oblong_image_is_kept(tmp_path: Path) -> None:
+    image = Image.new("RGB", (90, 30), "black")
+    image.paste("white", (30, 0, 60, 30))
+    assert decode_file(save(image, tmp_path / "wide.png"), 10).min() == 255
+
+
+def damaged_files(folder: Path) -> dict[str, Path]:
+    good = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(good, "JPEG")
+    content = {
+        "empty.jpg": b"",
+        "text.png": b"this is no image",
+        "truncated.jpg": good.getvalue()[: len(good.getvalue()) // 2],
+        "bomb.png": _png_header(60_000, 60_000),
+        "headless.gif": b"GIF89a",
+    }
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+    return {name: folder / name for name in content}
+
+
+def _png_header(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
+
+
+def test_damaged_files_give_a_reason(tmp_path: Path) -> None:
+    reasons = {}
+    for name, path in damaged_files(tmp_path).items():
+        with pytest.raises(Unreadable) as caught:
+            decode_file(path, 16)
+        reasons[name] = str(caught.value)
+        assert "\n" not in reasons[name]
+    assert reasons["empty.jpg"] == "the file is empty"
+    assert "not an image" in reasons["text.png"]
+    assert "truncated" in reasons["truncated.jpg"]
+    assert "too large" in reasons["bomb.png"]
+
+
+def test_a_missing_file_gives_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="No such file"):
+        decode_file(tmp_path / "gone.png", 8)

@@ -1,0 +1,150 @@
+"""Every method against the figures of the reference implementations; see --parity-dir."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from coterie.cluster import KMeans
+from coterie.evaluate.metrics import score
+from coterie.losses.alignment import alignment
+from coterie.losses.prototypes import batch_prototypes, prototype_scattering
+from coterie.methods.base import Batch
+from coterie.methods.propos import ProPos, ProPosConfig
+from coterie.nn.encoder import Encoder
+from coterie.schedule import Progress, rising_momentum
+
+Figures = dict[str, np.ndarray]
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """The file named by the test's `parity` parameter."""
+    path: Path = request.config.getoption("--parity-dir") / f"{request.param}.npz"
+    if not path.is_file():
+        pytest.skip(f"no {path.name} among the reference figures")
+    with np.load(path, allow_pickle=False) as pack:
+        return {name: pack[name] for name in pack.files}
+
+
+def leaf(figures: Figures, name: str) -> Tensor:
+    return torch.from_numpy(figures[name]).requires_grad_()
+
+
+def close(ours: Tensor | float, reference: np.ndarray, *, rtol: float = 1e-6) -> None:
+    value = ours.detach().numpy() if isinstance(ours, Tensor) else ours
+    # An entry near zero is held to the scale of its array.
+    np.testing.assert_allclose(value, reference, rtol=rtol, atol=rtol * float(np.abs(reference).max()))
+
+
+@pytest.mark.parametrize("figures", ["propos_align"], indirect=True)
+def test_alignment(figures: Figures) -> None:
+    prediction = leaf(figures, "prediction")
+    loss = alignment(prediction, torch.from_numpy(figures["target"]))
+    loss.backward()
+    close(loss, figures["loss"])
+    close(prediction.grad, figures["grad_prediction"])
+
+
+@pytest.mark.parametrize(
+    ("figures", "rtol"),
+    # The reference gives absent clusters the logit −10 where we leave them out.
+    [("propos_scatter_full", 1e-6), ("propos_scatter_empty", 1e-4)],
+    indirect=["figures"],
+)
+def test_prototype_scattering(figures: Figures, rtol: float) -> None:
+    online, target, labels = leaf(figures, "q"), torch.from_numpy(figures["k"]), torch.from_numpy(figures["labels"])
+    n_clusters = int(figures["num_clusters"])
+    loss = prototype_scattering(
+        online, target, labels, n_clusters=n_clusters, temperature=float(figures["temperature"])
+    )
+    loss.backward()
+    close(loss, figures["loss"], rtol=rtol)
+    close(online.grad, figures["grad_q"], rtol=rtol)
+    close(batch_prototypes(online, labels, n_clusters=n_clusters)[0], figures["q_centers"])
+    close(batch_prototypes(target, labels, n_clusters=n_clusters)[0], figures["k_centers"])
+
+
+class _Linear(nn.Linear):
+    features: int
+
+
+OURS = {
+    "encoder_q": "encoder.backbone",
+    "projector_q": "projector",
+    "encoder_k": "target_encoder.backbone",
+    "projector_k": "target_projector",
+    "predictor": "predictor",
+}
+
+
+def our_name(reference: str) -> str:
+    module, _, rest = reference.partition(".")
+    return f"{OURS[module]}.{rest}"
+
+
+def linear_propos(figures: Figures) -> ProPos:
+    """ProPos on a linear encoder with the weights of a file."""
+    width = figures["param.encoder_q.weight"].shape[0]
+    backbone = _Linear(figures["param.encoder_q.weight"].shape[1], width)
+    backbone.features = width
+    config = ProPosConfig(
+        hidden=figures["param.projector_q.0.weight"].shape[0],
+        projection=figures["param.projector_q.3.weight"].shape[0],
+        noise=0.0,
+        scattering=1.0,
+        temperature=float(figures["temperature"]),
+    )
+    method = ProPos(config, Encoder(backbone), n_clusters=int(figures["num_clusters"])).double()
+    for name, value in figures.items():
+        if name.startswith("param."):
+            method.get_parameter(our_name(name.removeprefix("param."))).data.copy_(torch.from_numpy(value))
+    return method.train()
+
+
+@pytest.mark.parametrize("figures", ["propos_step"], indirect=True)
+def test_propos_step(figures: Figures) -> None:
+    method = linear_propos(figures)
+    labels = torch.from_numpy(figures["labels"]).unsqueeze(1)
+    batch = Batch(torch.arange(len(labels)), labels, Progress(0, 1, 1), torch.Generator())
+    views = [torch.from_numpy(figures["x1"]), torch.from_numpy(figures["x2"])]
+    losses = method.losses(views, batch)
+    sum(losses.values(), torch.zeros(())).backward()
+    close(losses["alignment"], figures["contrastive_loss"])
+    close(losses["scattering"], figures["cluster_loss"])
+    for name, value in figures.items():
+        if name.startswith("grad."):
+            gradient = method.get_parameter(our_name(name.removeprefix("grad."))).grad
+            assert gradient is not None
+            # A bias before a batch norm has no gradient but for rounding.
+            np.testing.assert_allclose(gradient.numpy(), value, rtol=1e-6, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("figures", ["schedules"], indirect=True)
+def test_momentum_schedule(figures: Figures) -> None:
+    steps, epochs = int(figures["iters_per_epoch"]), int(figures["epochs"])
+    ours = [
+        rising_momentum(Progress(int(i), steps, epochs), float(figures["base_momentum"])) for i in figures["iteration"]
+    ]
+    np.testing.assert_allclose(ours, figures["momentum"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("figures", ["metrics"], indirect=True)
+def test_metrics(figures: Figures) -> None:
+    ours = score(figures["labels"], figures["assignments"])
+    np.testing.assert_allclose(
+        [ours.nmi, ours.ari, ours.acc], [figures["nmi"], figures["ari"], figures["acc"]], rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("figures", ["kmeans_gmm"], indirect=True)
+def test_kmeans_reaches_the_reference(figures: Figures) -> None:
+    n_clusters = int(figures["num_clusters"])
+    euclidean = KMeans(n_clusters).fit(figures["x"])
+    assert euclidean.inertia_ <= float(figures["euclidean_sse"]) * (1 + 1e-4)
+    cosine = KMeans(n_clusters, metric="cosine").fit(figures["x"])
+    assert cosine.inertia_ <= float(figures["cosine_sum_distance"]) * (1 + 1e-3)
