@@ -8,8 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Distances this many robust deviations above their cluster's median make an outlier.
-_FENCE = 4.0
+# An image is an outlier when its distance is this many robust deviations above its cluster's median, on a log scale:
+# distances are positive and skewed, and on a plain scale far more would be flagged than are odd.
+_FENCE = 2.5
+
+# How many images, among how many, are asked for their nearest neighbours to set the concentration.
+_IMAGES, _POOL, _NEIGHBOURS = 2000, 20_000, 20
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Groups:
 
     Args:
         centers: (K, d) of unit length.
-        concentration: κ of the von Mises–Fisher posterior `softmax(κ·cos)`.
+        concentration: κ of the confidence `softmax(κ·cos)`, a scalar tensor.
         fences: (K,), the cosine distance from the center beyond which an image is an outlier.
     """
 
@@ -48,10 +52,8 @@ class Groups:
 def fit_groups(embeddings: Tensor, labels: Tensor, n_clusters: int) -> Groups:
     """Centers, concentration and outlier fences of a finished clustering.
 
-    The concentration is the maximum-likelihood estimate for a mixture of von Mises–Fisher distributions of one κ
-    (Banerjee et al., JMLR 2005, eq. 4.4), with the embeddings' effective dimension, tr(S)²/tr(S²) of their
-    covariance S, in place of the nominal one: embeddings of K groups fill about K−1 dimensions, and the nominal
-    dimension would make every image look certain.
+    The concentration is what makes `softmax(κ·cos)` predict best, by likelihood, to which clusters an image's nearest
+    neighbours belong: an image whose neighbours are of one mind is certain, one between two clusters is not.
 
     Args:
         embeddings: (N, d) of unit length.
@@ -61,23 +63,36 @@ def fit_groups(embeddings: Tensor, labels: Tensor, n_clusters: int) -> Groups:
     members = F.one_hot(labels, n_clusters).to(embeddings.dtype)
     centers = F.normalize(members.T @ embeddings, dim=1)
     own = (embeddings * centers[labels]).sum(dim=1)
-    covariance = torch.cov(embeddings.T)
-    dimension = covariance.trace().square() / covariance.square().sum().clamp(min=1e-12)
-    length = own.mean().clamp(0.0, 1 - 1e-4)
-    concentration = length * (dimension - length.square()).clamp(min=1e-3) / (1 - length.square())
+    concentration = _concentration(embeddings, labels, centers)
     return Groups(centers, concentration, _fences(1 - own, labels, n_clusters))
 
 
+def _concentration(embeddings: Tensor, labels: Tensor, centers: Tensor) -> Tensor:
+    """κ of greatest likelihood for the labels of neighbours, over evenly spaced images and a geometric grid."""
+    images = embeddings[:: max(1, len(embeddings) // _IMAGES)]
+    pool = slice(None, None, max(1, len(embeddings) // _POOL))
+    among, names = embeddings[pool], labels[pool]
+    # The nearest of all is the image itself, where the pool holds it.
+    count = min(_NEIGHBOURS + 1, len(among))
+    neighbours = torch.cat([(part @ among.T).topk(count).indices[:, 1:] for part in torch.split(images, 1024)])
+    if neighbours.shape[1] == 0:
+        return embeddings.new_tensor(1.0)
+    cosines, targets = images @ centers.T, names[neighbours]
+    grid = torch.logspace(0, 2, 60, device=embeddings.device, dtype=embeddings.dtype)
+    likelihood = torch.stack([(kappa * cosines).log_softmax(dim=1).gather(1, targets).mean() for kappa in grid])
+    return grid[likelihood.argmax()]
+
+
 def _fences(distances: Tensor, labels: Tensor, n_clusters: int) -> Tensor:
-    """Median plus `_FENCE` robust deviations (1.4826·MAD) of each cluster's distances."""
-    overall = distances.median()
+    """Median times `_FENCE` robust deviations (1.4826·MAD) of the logarithms of each cluster's distances."""
+    logarithms = distances.clamp(min=1e-6).log()
     fences = []
     for cluster in range(n_clusters):
-        own = distances[labels == cluster]
-        middle = own.median() if len(own) else overall
-        spread = (own - middle).abs().median() if len(own) > 1 else overall
-        fences.append(middle + _FENCE * 1.4826 * spread.clamp(min=1e-6))
-    return torch.stack(fences)
+        own = logarithms[labels == cluster]
+        own = own if len(own) > 2 else logarithms
+        middle = own.median()
+        fences.append(middle + _FENCE * 1.4826 * (own - middle).abs().median())
+    return torch.stack(fences).exp()
 
 
 def by_size(labels: Tensor, n_clusters: int) -> Tensor:

@@ -8,14 +8,14 @@ from torch.nn import functional as F
 
 # Widths of the convolutions between poolings. The last stage is followed by global pooling.
 _TINY = ((32, 64), (64, 128, 128))
-_SMALL = ((48,), (96, 96), (192, 192), (384, 384))
+_SMALL = ((32,), (64, 64), (128, 128), (256, 256))
 
 
 class ConvNet(nn.Module):
     """Images (n, C, H, W) to pooled features (n, features).
 
     Every stage is convolution · batch norm · ReLU for each of its widths; stages are parted by 2×2 max pooling.
-    Sides up to 16 pixels get five convolutions of up to 128 channels, larger ones seven of up to 384; sides from 64
+    Sides up to 16 pixels get five convolutions of up to 128 channels, larger ones seven of up to 256; sides from 64
     pixels start with a stride-2 convolution, from 128 with two, so that the cost stays within reach of a few cores.
 
     Args:

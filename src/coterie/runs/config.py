@@ -11,8 +11,9 @@ import yaml
 import coterie
 from coterie.config import plain, read
 from coterie.data.augment import AugmentConfig
-from coterie.errors import CoterieError, UsageError
+from coterie.errors import CoterieError, UsageError, unknown
 from coterie.methods import method_type
+from coterie.nn.backbones import backbone_names
 from coterie.train.config import TrainConfig
 
 # Raised when the meaning of a run folder's files changes.
@@ -66,6 +67,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.clusters < 2:
             raise UsageError(f"-k: ask for at least 2 clusters, not {self.clusters}")
+        if self.backbone not in backbone_names():
+            raise unknown("backbone", self.backbone, backbone_names())
         if self.seed < 0:
             raise UsageError(f"--seed must not be negative, got {self.seed}")
 

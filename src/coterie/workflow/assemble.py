@@ -48,47 +48,54 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     Raises:
         UsageError: an unknown name, a value out of range, or no number of clusters.
     """
-    asked = overrides(request)
-    runtime = choose_runtime(asked.pop("device", request.device), asked.pop("precision", request.precision))
+    recipe, asked = recipe_values(request), asked_values(request)
+    device = asked.pop("device", recipe.pop("device", request.device))
+    precision = asked.pop("precision", recipe.pop("precision", request.precision))
+    runtime = choose_runtime(device, precision)
     gpu = runtime.device.type == "cuda"
-    side = asked.get("data", {}).get("side") or default_side(outline.side, gpu=gpu)
+    side = merge(recipe, asked).get("data", {}).get("side") or default_side(outline.side, gpu=gpu)
     base = default_values(outline, side=side if isinstance(side, int) else outline.side, gpu=gpu)
-    name = asked.get("method", base["method"])
-    base["options"] = default_options(set(_option_names(name)), gpu=gpu)
+    if request.recipe is None:
+        method = merge(base, asked)["method"]
+        base["options"] = default_options(set(_option_names(method)), gpu=gpu)
+    else:
+        base["train"], base["augment"] = {}, {}  # A recipe stands on the papers' defaults.
     base |= {"seed": 0, "device": str(runtime.device), "precision": runtime.precision}
-    base["data"] = {
-        "source": request.source,
-        "side": side,
-        "labels_from_folders": request.labels_from_folders,
-    }
-    if request.recipe is not None and not request.recipe.endswith((".yaml", ".yml")):
-        base["options"], base["augment"] = {}, {}  # A paper's recipe stands on the papers' defaults.
+    base["data"] = {"source": request.source, "side": side, "labels_from_folders": request.labels_from_folders}
+    base = merge(base, recipe)
     values = merge(base, asked)
     if "clusters" not in values:
         raise UsageError("say how many clusters to find: -k K")
-    return read_run_config(_fit_to_data(values, asked, outline.count))
+    values["train"] = _adapted(base["train"], values["train"], asked.get("train", {}), outline.count)
+    return read_run_config(values)
 
 
-def overrides(request: Request) -> dict[str, Any]:
-    """What a request sets explicitly: recipe, then `settings`, then the named arguments."""
-    asked = dict(load_recipe(request.recipe).values) if request.recipe is not None else {}
-    asked.get("data", {}).pop("source", None)
-    if request.method is not None:
-        if asked.get("method", request.method) != request.method:
-            asked.pop("options", None)  # The recipe's options belong to another method.
-        asked["method"] = request.method
-    method_type(str(asked.get("method", "propos")))
-    asked = merge(asked, parse_settings(request.settings, str(asked.get("method", "propos"))))
-    named = {"clusters": request.clusters, "seed": request.seed}
-    asked |= {key: value for key, value in named.items() if value is not None}
-    if request.device != "auto":
-        asked["device"] = request.device
-    if request.precision != "auto":
-        asked["precision"] = request.precision
+def recipe_values(request: Request) -> dict[str, Any]:
+    """What the request's recipe sets; its options only if they belong to the method asked for."""
+    if request.recipe is None:
+        return {}
+    values = dict(load_recipe(request.recipe).values)
+    if isinstance(values.get("data"), dict):
+        values["data"] = {name: value for name, value in values["data"].items() if name != "source"}
+    if request.method not in (None, values.get("method")):
+        values.pop("options", None)
+    return values
+
+
+def asked_values(request: Request) -> dict[str, Any]:
+    """What the request itself sets: `settings`, then the named arguments."""
+    method = request.method or recipe_values(request).get("method", "propos")
+    method_type(str(method))
+    asked = parse_settings(request.settings, str(method))
+    named = {"method": request.method, "clusters": request.clusters, "seed": request.seed}
+    asked |= {name: value for name, value in named.items() if value is not None}
+    asked |= {name: value for name in ("device", "precision") if (value := getattr(request, name)) != "auto"}
     if request.epochs is not None:
         asked = merge(asked, {"train": {"epochs": request.epochs}})
     if request.size is not None:
         asked = merge(asked, {"data": {"side": request.size}})
+    if request.labels_from_folders:
+        asked = merge(asked, {"data": {"labels_from_folders": True}})
     return asked
 
 
@@ -124,7 +131,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def differences(config: RunConfig, request: Request) -> list[str]:
     """The explicitly requested options in which a saved configuration differs: `name (saved, asked)`."""
-    asked = overrides(request)
+    asked = merge(recipe_values(request), asked_values(request))
     saved = plain(config)
     found = []
     for key, value in asked.items():
@@ -136,17 +143,16 @@ def differences(config: RunConfig, request: Request) -> list[str]:
     return found
 
 
-def _fit_to_data(values: dict[str, Any], asked: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """Shorten the warm-up with the epochs, and the batch to the data, unless they were set."""
-    train = dict(values["train"])
-    standard = TrainConfig()
-    epochs, warmup = train.get("epochs", standard.epochs), train.get("warmup_epochs", standard.warmup_epochs)
-    if isinstance(epochs, int) and isinstance(warmup, int) and warmup > epochs // 5:
-        explicit = "warmup_epochs" in asked.get("train", {}) and "epochs" in asked.get("train", {})
-        train["warmup_epochs"] = warmup if explicit and warmup <= epochs else epochs // 10
-    if isinstance(train.get("batch_size"), int):
-        train["batch_size"] = min(train["batch_size"], max(2, count))
-    return {**values, "train": train}
+def _adapted(base: Mapping[str, Any], train: Mapping[str, Any], asked: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """The training section with the warm-up in proportion to the epochs, and no batch larger than the data."""
+    adapted = dict(train)
+    standard = {**plain(TrainConfig()), **base}
+    if isinstance(asked.get("epochs"), int) and "warmup_epochs" not in asked:
+        adapted["warmup_epochs"] = standard["warmup_epochs"] * asked["epochs"] // max(1, standard["epochs"])
+    batch_size = train.get("batch_size", standard["batch_size"])
+    if isinstance(batch_size, int):
+        adapted["batch_size"] = min(batch_size, max(2, count))
+    return adapted
 
 
 def _option_names(method: str) -> list[str]:

@@ -58,8 +58,8 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
             raise UsageError(
                 f"{len(source.keys)} images cannot form {config.clusters} clusters: lower -k or add images"
             )
-        _announce(config, len(source.keys), listener)
         folder.start(config)
+        _announce(config, len(source.keys), listener)
     store = _read(source, config, folder, listener)
     fitted = train(store, config, listener, folder=folder)
     summary = _write_results(folder, config, store, source, fitted, listener)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from coterie.cluster import KMeansResult
+from coterie.config import read
+from coterie.errors import UsageError
+from coterie.methods import Batch, Method, build_method, method_names, method_type
+from coterie.schedule import Progress
+
+
+def build(name: str, *, seed: int = 0, **options: object) -> Method:
+    small = {"hidden": 16, "projection": 8, **options}
+    config = read(method_type(name).Config, small)
+    return build_method(name, config, backbone="convnet-small", channels=1, side=8, n_clusters=3, seed=seed)
+
+
+def batch(n: int = 12, *, epoch: int = 5, labels: bool = True, seed: int = 0) -> Batch:
+    pseudo = (torch.arange(n) % 3).unsqueeze(1) if labels else None
+    return Batch(torch.arange(n), pseudo, Progress(epoch * 4, 4, 10, 2), torch.Generator().manual_seed(seed))
+
+
+def views(n: int = 12) -> list[torch.Tensor]:
+    return list(torch.randn(2, n, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_the_contract(name: str) -> None:
+    method = build(name)
+    losses = method.losses(views(), batch())
+    assert losses
+    assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+    torch.stack(list(losses.values())).sum().backward()
+    grouped = [parameter for group in method.parameter_groups() for parameter in group["params"]]
+    assert len({id(parameter) for parameter in grouped}) == len(grouped)
+    assert {id(p) for p in grouped} == {id(p) for p in method.parameters() if p.requires_grad}
+    assert all(parameter.grad is not None for parameter in grouped)
+    method.after_step(batch().progress)
+    embeddings = method.eval().embed(views()[0])
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(12))
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_the_seed_decides_the_weights_and_nothing_global_changes(name: str) -> None:
+    state = torch.get_rng_state()
+    first, again, other = build(name), build(name), build(name, seed=1)
+    assert torch.equal(state, torch.get_rng_state())
+    weights = [next(iter(method.parameters())) for method in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_unknown_methods_are_named_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'propos'"):
+        method_type("propose")
+    with pytest.raises(UsageError, match="did you mean 'momentum'"):
+        read(method_type("byol").Config, {"momentun": 0.9})
+
+
+def test_propos_scatters_only_after_warm_up() -> None:
+    method = build("propos", noise=0.5)
+    assert method.e_step(Progress(7, 4, 10, 2)) is None
+    asked = method.e_step(Progress(8, 4, 10, 2))
+    assert asked is not None
+    assert asked.granularities == (3,)
+    assert set(method.losses(views(), batch(epoch=0, labels=False))) == {"alignment"}
+    assert set(method.losses(views(), batch())) == {"alignment", "scattering"}
+
+
+def test_positives_are_sampled_from_the_batchs_generator_and_only_after_warm_up() -> None:
+    method = build("propos", noise=0.5)
+    draws = [method.losses(views(), batch(seed=seed))["alignment"].item() for seed in (0, 0, 1)]
+    assert draws[0] == draws[1] != draws[2]
+    warm = [method.losses(views(), batch(epoch=0, seed=seed))["alignment"].item() for seed in (0, 1)]
+    assert warm[0] == warm[1]
+
+
+def test_views_apart_and_together_differ_only_through_batch_norm() -> None:
+    together, apart = build("byol"), build("byol", joint_views=False)
+    for method in (together, apart):
+        method.eval()
+    a, b = (method.losses(views(), batch())["alignment"] for method in (together, apart))
+    torch.testing.assert_close(a, b)
+
+
+def test_the_target_moves_after_a_step_and_has_no_gradient() -> None:
+    method = build("byol", momentum=0.5, momentum_rises=False)
+    with torch.no_grad():
+        for parameter in method.projector.parameters():
+            parameter.fill_(1.0)
+        before = method.target_projector[0].weight.clone()
+    method.after_step(batch().progress)
+    torch.testing.assert_close(method.target_projector[0].weight, 0.5 * before + 0.5)
+    assert not any(parameter.requires_grad for parameter in method.target_encoder.parameters())
+
+
+def received(labels: torch.Tensor) -> list[KMeansResult]:
+    return [KMeansResult(labels, torch.zeros(3, 8), 0.0, 1)]
+
+
+def test_resampling_favours_small_clusters() -> None:
+    method = build("propos", resample=True)
+    assert method.sampling_weights() is None
+    method.receive(torch.zeros(6, 8), received(torch.tensor([0, 0, 0, 0, 1, 1])))
+    weights = method.sampling_weights()
+    assert weights is not None
+    assert weights.tolist() == [0.25] * 4 + [0.5] * 2
+
+
+def test_the_queue_holds_the_latest_embeddings_and_joins_the_prototypes() -> None:
+    method = build("propos", queue=20)
+    plain = build("propos")
+    labels = torch.arange(12) % 3
+    method.receive(torch.zeros(12, 8), received(labels))
+    first = method.losses(views(), batch())["scattering"]
+    torch.testing.assert_close(first, plain.losses(views(), batch())["scattering"])  # Still empty.
+    second = method.losses([view.flip(0) for view in views()], batch())["scattering"]
+    assert not torch.isclose(second, first)
+    assert method.queue_index.tolist() == [*range(12), *range(8)]
+    torch.testing.assert_close(method.queue.norm(dim=1), torch.ones(20))
+    assert {"queue", "queue_index"} <= set(method.state_dict())
+
+
+def test_configurations_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        method_type("byol").Config().momentum = 0.5

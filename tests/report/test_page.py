@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from coterie.cli import main
+from coterie.report.page import duration
+from coterie.report.palette import colours
+from coterie.report.plots import curves, map_of_embeddings, principal_axes
+from coterie.report.selection import select
+from coterie.report.thumbnails import Thumbnails
+from coterie.runs.assignments import Assignments, printable
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture
+def run(photo_folder: Path, tmp_path: Path) -> Path:
+    Image.new("RGB", (20, 20), "red").save(photo_folder / "<script>document.title='broken'<#script>.png")
+    (photo_folder / "broken.jpg").write_bytes(b"no")
+    settings = ["hidden=16", "projection=8", "batch_size=20", "side=16"]
+    arguments = ["fit", str(photo_folder), "-k", "2", "--epochs", "3", "--labels-from-folders", "--quiet"]
+    arguments += [part for setting in settings for part in ("--set", setting)]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    return tmp_path / "run"
+
+
+def test_the_page_has_no_outside_address_and_every_part(run: Path) -> None:
+    html = (run / "report.html").read_text(encoding="utf-8")
+    assert "http:" not in html
+    assert "https:" not in html
+    assert set(re.findall(r'(?:src|href)="([^"#]{1,5})', html)) == {"data:"}
+    for part in (
+        "Accuracy",
+        "Map",
+        "Group 0",
+        "Group 1",
+        "Typical",
+        "Learning",
+        "Files left out",
+        "broken.jpg",
+        "config.yaml",
+    ):
+        assert part in html
+    assert "document.title" in html
+    assert "<script" not in html
+
+
+def browse(page: Path, *options: str, profile: Path) -> str:
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+    command += [f"--user-data-dir={profile}", *options, page.as_uri()]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+@needs_browser
+def test_the_page_in_a_browser(run: Path, tmp_path: Path) -> None:
+    dom = browse(run / "report.html", "--dump-dom", profile=tmp_path / "profile")
+    title = re.search(r"<title>(.*?)</title>", dom)
+    assert title is not None
+    assert title[1] == "photos in 2 groups – coterie"
+    assert dom.count("<article") == 2
+
+
+@needs_browser
+def test_the_page_fits_its_window(run: Path, tmp_path: Path) -> None:
+    shot = tmp_path / "page.png"
+    browse(run / "report.html", "--window-size=500,1200", f"--screenshot={shot}", profile=tmp_path / "profile")
+    with Image.open(shot) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100  # Something is drawn.
+    edge = pixels[:, -4:].reshape(-1, 3)
+    assert len(np.unique(edge, axis=0)) == 1  # Nothing sticks out on the right.
+
+
+def table(clusters: list[int], confidence: list[float]) -> Assignments:
+    return Assignments(
+        [str(n) for n in range(len(clusters))], np.array(clusters), np.array(confidence), np.zeros(len(clusters), bool)
+    )
+
+
+def test_typical_images_lie_in_the_middle_and_doubtful_ones_are_unsure() -> None:
+    angles = np.linspace(-0.5, 0.5, 101)
+    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    chosen = select(table([0] * 101, list(1 - np.abs(angles))), embeddings)[0]
+    assert chosen.typical[0] == 50
+    assert set(chosen.doubtful[:2]) == {0, 100}
+    assert not set(chosen.typical) & set(chosen.doubtful)
+
+
+def test_small_groups_show_each_image_once() -> None:
+    chosen = select(table([3, 3], [0.5, 0.6]), np.eye(2))
+    assert list(chosen) == [3]
+    assert sorted(chosen[3].typical + chosen[3].doubtful) == [0, 1]
+
+
+def test_principal_axes_are_those_of_most_variance() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(500, 3)) * [1, 10, 3] + 100
+    axes = principal_axes(points)
+    np.testing.assert_allclose(np.abs(np.corrcoef(axes[:, 0], points[:, 1])[0, 1]), 1, atol=0.01)
+    np.testing.assert_allclose(np.abs(np.corrcoef(axes[:, 1], points[:, 2])[0, 1]), 1, atol=0.01)
+    assert np.array_equal(axes, principal_axes(points))
+
+
+def test_plots_stand_alone() -> None:
+    plot = map_of_embeddings(np.random.default_rng(0).normal(size=(40, 4)), np.arange(40) % 12, colours(12))
+    assert plot.uri.startswith("data:image/png;base64,")
+    assert "40 images" in plot.alt
+    assert curves([]) == []
+    plots = curves(
+        [{"epoch": 1, "losses": {"alignment": -1.0}}, {"epoch": 2, "losses": {"alignment": -1.5}, "acc": 0.5}]
+    )
+    assert [plot.title for plot in plots] == ["Alignment loss", "Against the labels"]
+    assert "ends at -1.500" in plots[0].alt
+
+
+def test_thumbnails_are_kept_and_read_back(tmp_path: Path) -> None:
+    thumbnails = Thumbnails({})
+    tiny, large = np.zeros((8, 8, 3), np.uint8), np.full((64, 64, 3), 200, np.uint8)
+    thumbnails.add(5, tiny)
+    thumbnails.add(2, large)
+    thumbnails.save(tmp_path / "thumbnails.npz")
+    loaded = Thumbnails.load(tmp_path / "thumbnails.npz")
+    assert loaded == thumbnails
+    assert str(loaded.uri(5)).startswith("data:image/png")
+    assert str(loaded.uri(2)).startswith("data:image/jpeg")
+    assert loaded.uri(0) is None
+
+
+def test_colours_are_distinct() -> None:
+    assert len(set(colours(60))) == 60
+    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours(60))
+
+
+def test_durations_as_a_person_says_them() -> None:
+    assert [duration(seconds) for seconds in (0.42, 38.2, 725, 11_400)] == ["0.4 s", "38 s", "12 min 5 s", "3 h 10 min"]
+
+
+def test_assignments_survive_odd_names(tmp_path: Path) -> None:
+    keys = ['a,"b"\n.png', "caf\udce9.png", "ü.png"]
+    written = Assignments(keys, np.array([0, 1, 2]), np.array([0.5, 1.0, 0.25]), np.array([False, True, False]))
+    (tmp_path / "assignments.csv").write_text(written.to_csv(), encoding="utf-8", newline="")
+    read = Assignments.read(tmp_path / "assignments.csv")
+    assert list(read.keys) == [printable(key) for key in keys]
+    assert read.clusters.tolist() == [0, 1, 2]
+    assert read.outlier.tolist() == [False, True, False]

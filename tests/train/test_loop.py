@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from coterie.config import read
+from coterie.data.augment import AugmentConfig, Normalisation
+from coterie.data.loader import ImageFeed
+from coterie.data.store import Store
+from coterie.errors import CoterieError, UsageError
+from coterie.methods import build_method, method_type
+from coterie.schedule import Progress, cosine_learning_rate
+from coterie.train.checkpoint import Checkpoint
+from coterie.train.config import TrainConfig
+from coterie.train.loop import Epoch, Loop, check_finite
+from coterie.train.runtime import choose_runtime
+
+
+def loop_for(images: np.ndarray, *, method: str = "propos", precision: str = "float32", **train: object) -> Loop:
+    options = read(method_type(method).Config, {"hidden": 16, "projection": 8, "momentum": 0.9})
+    built = build_method(method, options, backbone="convnet-small", channels=1, side=8, n_clusters=3, seed=0)
+    runtime = choose_runtime("cpu", precision)
+    runtime.prepare(built)
+    store = Store(images[:, None], [str(place) for place in range(len(images))])
+    config = read(TrainConfig, {"epochs": 4, "warmup_epochs": 1, "batch_size": 20, **train})
+    feed = ImageFeed(
+        store, Normalisation(*store.channel_statistics()), config=AugmentConfig(noise=0.05), views=built.views,
+        batch_size=config.batch_size, device=runtime.device, seed=0,
+    )  # fmt: skip
+    return Loop(built, feed, config, 0, runtime.device)
+
+
+def weights(loop: Loop) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in loop.method.state_dict().items()}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_resumed_run_equals_the_undisturbed_one_to_the_bit(blobs: tuple, tmp_path: Path, precision: str) -> None:
+    whole = loop_for(blobs[0], precision=precision)
+    saved = Checkpoint(tmp_path / "checkpoint.pt", fingerprint=1)
+
+    def save(epoch: Epoch) -> None:
+        if epoch.number == 1:
+            saved.save(whole.method, whole.optimizer, epochs=2, seconds=1.5, last=False)
+
+    whole.on_epoch = save
+    whole.run()
+    resumed = loop_for(blobs[0], precision=precision)
+    done, seconds = saved.restore(resumed.method, resumed.optimizer)
+    assert (done, seconds) == (2, 1.5)
+    resumed.run(done)
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(resumed)[name]), name
+
+
+def test_training_lowers_the_loss_and_repeats_itself(blobs: tuple) -> None:
+    histories = []
+    for _ in range(2):
+        losses: list[float] = []
+        loop = loop_for(blobs[0], epochs=8)
+        loop.on_epoch = lambda epoch, losses=losses: losses.append(epoch.losses["alignment"])
+        loop.run()
+        histories.append(losses)
+    assert histories[0] == histories[1]
+    assert histories[0][-1] < histories[0][0]
+
+
+def test_the_loop_reports_the_e_step_it_began_with(blobs: tuple) -> None:
+    epochs: list[Epoch] = []
+    loop = loop_for(blobs[0])
+    loop.on_epoch = epochs.append
+    loop.run()
+    assert [epoch.expectation is None for epoch in epochs] == [True, False, False, False]
+    expectation = epochs[-1].expectation
+    assert expectation is not None
+    assert expectation.embeddings.shape == (60, 8)
+    assert expectation.pseudo_labels.shape == (60, 1)
+    assert [sorted(epoch.losses) for epoch in epochs[:2]] == [["alignment"], ["alignment", "scattering"]]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(blobs: tuple) -> None:
+    loop = loop_for(blobs[0], method="byol", learning_rate=1e30)
+    with pytest.raises(CoterieError, match=r"lower train\.learning_rate"):
+        loop.run()
+    with pytest.raises(CoterieError, match="scattering loss became inf in epoch 3"):
+        check_finite({"alignment": 1.0, "scattering": float("inf")}, 2)
+
+
+def test_the_predictor_learns_faster_by_its_rate(blobs: tuple) -> None:
+    loop = loop_for(blobs[0], epochs=1, warmup_epochs=0)
+    loop.run()
+    base, predictor = (group["lr"] for group in loop.optimizer.param_groups)
+    assert predictor == pytest.approx(10 * base)
+
+
+def test_learning_rate_rises_then_falls_to_nothing() -> None:
+    rates = [cosine_learning_rate(Progress(step, 10, 10, 2), 0.4) for step in range(100)]
+    assert rates[0] == pytest.approx(0.02)
+    assert rates[19] == pytest.approx(0.4) == rates[20]
+    assert rates[60] == pytest.approx(0.2)
+    assert rates[99] < 0.001
+    assert rates[:20] == sorted(rates[:20])
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+
+
+def test_learning_rate_follows_the_batch_with_sgd_only() -> None:
+    assert TrainConfig(batch_size=512, learning_rate=0.1).base_rate == pytest.approx(0.2)
+    assert TrainConfig(batch_size=512, learning_rate=0.1, optimizer="adam").base_rate == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"optimizer": "sdg"}, {"epochs": 0}, {"batch_size": 1}, {"epochs": 5, "warmup_epochs": 6}, {"learning_rate": 0.0}],
+)
+def test_senseless_settings_are_refused(options: dict) -> None:
+    with pytest.raises(UsageError, match=r"train\."):
+        TrainConfig(**options)
+
+
+def test_devices_and_precisions_by_name() -> None:
+    with pytest.raises(UsageError, match="unknown device"):
+        choose_runtime("gpu")
+    with pytest.raises(UsageError, match="unknown precision"):
+        choose_runtime("cpu", "fp16")
+    if not torch.cuda.is_available():
+        with pytest.raises(UsageError, match="no CUDA device"):
+            choose_runtime("cuda")
+    assert choose_runtime("cpu", "float32").precision == "float32"

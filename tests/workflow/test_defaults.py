@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from coterie.data.sources import Outline
+from coterie.errors import UsageError
+from coterie.workflow.assemble import Request, assemble, merge, parse_settings
+from coterie.workflow.defaults import default_batch_size, default_epochs, default_side, default_values
+from coterie.workflow.recipes import load_recipe, recipe_names
+
+
+def request(**options: object) -> Request:
+    return Request(source="photos", clusters=5, device="cpu", **options)  # type: ignore[arg-type]
+
+
+def test_defaults_follow_the_data() -> None:
+    assert [default_side(native, gpu=False) for native in (4, 28, 64, 400)] == [8, 28, 64, 64]
+    assert default_side(400, gpu=True) == 96
+    assert [default_epochs(count, gpu=False) for count in (100, 5000, 60_000)] == [400, 100, 15]
+    assert [default_batch_size(count, gpu=False) for count in (20, 100, 1000, 60_000)] == [32, 32, 128, 128]
+    digits = default_values(Outline(1797, 8, grey=True), side=8, gpu=False)["augment"]
+    photos = default_values(Outline(1797, 400, grey=False), side=64, gpu=False)["augment"]
+    assert digits["flip"] == 0.0
+    assert digits["crop"] is None
+    assert photos == {}
+
+
+def test_later_wins() -> None:
+    outline = Outline(2000, 32, grey=False)
+    assert assemble(request(), outline).train.epochs == 250
+    config = assemble(request(recipe="digits", settings=("train.epochs=7",)), outline)
+    assert (config.train.epochs, config.augment.rotation) == (7, 18.0)
+    assert assemble(request(recipe="digits", settings=("epochs=7",), epochs=9), outline).train.epochs == 9
+    assert assemble(request(size=48, seed=3), outline).data.side == 48
+
+
+def test_the_warm_up_shortens_with_the_epochs() -> None:
+    outline = Outline(2000, 32, grey=False)
+    assert assemble(request(recipe="cifar10-propos", epochs=100), outline).train.warmup_epochs == 5
+    assert assemble(request(epochs=20), outline).train.warmup_epochs == 2
+    chosen = assemble(request(settings=("epochs=20", "warmup_epochs=15")), outline)
+    assert chosen.train.warmup_epochs == 15
+    with pytest.raises(UsageError, match="warmup_epochs"):
+        assemble(request(settings=("epochs=20", "warmup_epochs=-1")), outline)
+
+
+def test_the_batch_is_no_larger_than_the_data() -> None:
+    assert assemble(request(), Outline(20, 32, grey=False)).train.batch_size == 20
+
+
+def test_every_recipe_is_valid_and_described() -> None:
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        assert recipe.about
+        config = assemble(request(recipe=name), Outline(60_000, 32, grey=False))
+        assert config.method == recipe.values["method"]
+
+
+def test_a_papers_recipe_stands_on_the_papers_defaults() -> None:
+    config = assemble(request(recipe="cifar10-propos"), Outline(60_000, 32, grey=False))
+    assert (config.options.momentum, config.options.hidden, config.options.projection) == (0.996, 4096, 256)
+    assert (config.train.epochs, config.train.warmup_epochs, config.train.batch_size) == (1000, 50, 512)
+    assert config.train.base_rate == pytest.approx(0.1)
+    assert (config.augment.crop, config.augment.hue, config.augment.grey) == ((0.08, 1.0), 0.1, 0.2)
+    assert config.backbone == "resnet18-small"
+
+
+def test_another_method_than_the_recipes_drops_its_options() -> None:
+    config = assemble(request(recipe="cifar10-propos", method="byol"), Outline(60_000, 32, grey=False))
+    assert config.method == "byol"
+
+
+def test_settings_by_full_or_last_name() -> None:
+    assert parse_settings(["train.epochs=3", "crop=null", "blur=[0.5, 0.1]", "seed=4"], "propos") == {
+        "train": {"epochs": 3},
+        "augment": {"crop": None, "blur": [0.5, 0.1]},
+        "seed": 4,
+    }
+
+
+def test_merging_goes_section_by_section() -> None:
+    assert merge({"a": {"x": 1, "y": 2}, "b": 1}, {"a": {"y": 3}}) == {"a": {"x": 1, "y": 3}, "b": 1}
