@@ -72,7 +72,8 @@ def test_the_page_in_a_browser(run: Path, tmp_path: Path) -> None:
 @needs_browser
 def test_the_page_fits_its_window(run: Path, tmp_path: Path) -> None:
     shot = tmp_path / "page.png"
-    browse(run / "report.html", "--window-size=500,1200", f"--screenshot={shot}", profile=tmp_path / "profile")
+    options = ["--hide-scrollbars", "--window-size=500,1200", f"--screenshot={shot}"]
+    browse(run / "report.html", *options, profile=tmp_path / "profile")
     with Image.open(shot) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100  # Something is drawn.

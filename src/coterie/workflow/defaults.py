@@ -6,8 +6,8 @@ from typing import Any
 
 from coterie.data.sources import Outline
 
-# Image pairs a run looks at unless told otherwise: what two cores do in about twenty minutes at 32 pixels, and what the papers'
-# thousand epochs come to.
+# Image pairs a run looks at unless told otherwise: on a CPU, what two cores do in about twenty minutes at 32 pixels; on
+# a GPU, what the papers' thousand epochs come to.
 _PAIRS_ON_CPU = 500_000
 _PAIRS_ON_GPU = 60_000_000
 
