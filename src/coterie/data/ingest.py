@@ -87,7 +87,7 @@ def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uin
 def _in_parallel(work: Callable[[int], str | None], count: int, on_image: Callable[[], None]) -> list[str | None]:
     reasons: list[str | None] = []
     # Pillow and its decoders warn about odd but usable files; a damaged one is reported by its exception.
-    with warnings.catch_warnings(), ThreadPoolExecutor(_cores()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.simplefilter("ignore")
         for reason in pool.map(work, range(count)):
             reasons.append(reason)
@@ -115,7 +115,7 @@ def _to_grey(images: npt.NDArray[np.uint8], *, all_grey: bool) -> npt.NDArray[np
     return grey
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores this process may use, which in a container is fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

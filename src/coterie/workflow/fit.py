@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 import coterie
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
-from coterie.data.ingest import ingest
+from coterie.data.ingest import cores, ingest
 from coterie.data.sources import Source, open_source
 from coterie.data.store import Store
 from coterie.errors import UsageError
@@ -158,11 +160,15 @@ def _thumbnails(source: Source, assignments: Assignments, embeddings: Any) -> Th
     """Pictures of the images the report shows, from the source, at a size worth looking at."""
     places = {key: place for place, key in enumerate(source.keys)}
     side = min(_THUMBNAIL_SIDE, source.outline().side)
+    rows = [row for chosen in select(assignments, embeddings).values() for row in chosen.typical + chosen.doubtful]
+
+    def decode(row: int) -> Any:
+        with contextlib.suppress(Unreadable):  # A file may vanish while a run lasts; the page then shows its name.
+            return source.decode(places[assignments.keys[row]], side)
+
     thumbnails = Thumbnails({})
-    for selection in select(assignments, embeddings).values():
-        for row in selection.typical + selection.doubtful:
-            try:
-                thumbnails.add(row, source.decode(places[assignments.keys[row]], side))
-            except Unreadable:
-                continue  # The file vanished while the run lasted; the page shows its name instead.
+    with ThreadPoolExecutor(cores()) as pool:
+        for row, pixels in zip(rows, pool.map(decode, rows), strict=True):
+            if pixels is not None:
+                thumbnails.add(row, pixels)
     return thumbnails
