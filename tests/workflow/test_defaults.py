@@ -21,7 +21,7 @@ def test_defaults_follow_the_data() -> None:
     digits = default_values(Outline(1797, 8, grey=True), side=8, gpu=False)["augment"]
     photos = default_values(Outline(1797, 400, grey=False), side=64, gpu=False)["augment"]
     assert digits["flip"] == 0.0
-    assert digits["crop"] is None
+    assert digits["crop"] == [0.6, 1.0]
     assert photos == {}
 
 

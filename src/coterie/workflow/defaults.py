@@ -57,8 +57,9 @@ def default_augmentation(side: int, *, grey: bool) -> dict[str, Any]:
     """Drawings and characters are warped and never flipped; photographs are cropped, flipped and recoloured."""
     if side <= 16 or (grey and side <= 32):
         return {
-            "crop": None, "flip": 0.0, "rotation": 18.0, "zoom": 0.2, "shear": 15.0, "shift": 0.12, "jitter": 1.0,
-            "brightness": 0.0, "contrast": 0.4, "saturation": 0.0, "hue": 0.0, "grey": 0.0, "gamma": 0.5, "noise": 0.06,
+            "crop": [0.6, 1.0], "crop_ratio": [0.8, 1.25], "flip": 0.0, "rotation": 18.0, "zoom": 0.1, "shear": 15.0,
+            "shift": 0.06, "jitter": 1.0, "brightness": 0.0, "contrast": 0.4, "saturation": 0.0, "hue": 0.0,
+            "grey": 0.0, "gamma": 0.5, "noise": 0.06,
         }  # fmt: skip
     if grey:
         return {"saturation": 0.0, "hue": 0.0, "grey": 0.0}
