@@ -1,4 +1,4 @@
-"""ProPos against k-means on pixels on 5 000 CIFAR-10 images. Run: python benchmarks/cifar10.py PACK.npz OUT [SETTING ...]
+"""ProPos against k-means on pixels on 5 000 CIFAR-10 images. Run: benchmarks/cifar10.py PACK.npz OUT [SETTING ...]
 
 PACK.npz holds `images` (5000, 32, 32, 3) uint8 and `labels`, 500 a class. Settings are handed on as `--set`.
 """

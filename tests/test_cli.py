@@ -195,6 +195,12 @@ def test_bad_sources(tmp_path: Path, pack: Path, capsys: pytest.CaptureFixture[s
     assert not (tmp_path / "run").exists()
     line = refused(["fit", str(tmp_path / "broken"), "-k", "2", *out, "--quiet"], capsys)
     assert "none of the 2 images could be read" in line
+    assert not (tmp_path / "run").exists()
+    Image.new("RGB", (9, 9)).save(tmp_path / "broken" / "c.png")
+    assert "1 image cannot form 2 clusters" in refused(
+        ["fit", str(tmp_path / "broken"), "-k", "2", *out, "--quiet"], capsys
+    )
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from coterie.runs.assignments import Assignments
 
-TYPICAL, DOUBTFUL = 18, 9
+# Two rows and one of the page's galleries.
+TYPICAL, DOUBTFUL = 24, 12
 
 
 @dataclass(frozen=True)

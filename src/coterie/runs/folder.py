@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -89,6 +90,13 @@ class RunFolder:
         except OSError as error:
             raise CoterieError(f"{self.root} cannot be made: {error.strerror}") from None
         write_text(self.config, to_yaml(config))
+
+    def withdraw(self) -> None:
+        """Undo `start` for a run that came to nothing before it began, so that its name is free again."""
+        for path in (self.config, self.skipped, self.scratch):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.root.rmdir()
 
     def read_config(self) -> RunConfig:
         """The run's configuration.

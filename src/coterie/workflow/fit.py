@@ -30,7 +30,7 @@ from coterie.runs.config import RunConfig
 from coterie.runs.folder import RunFolder
 from coterie.workflow.assemble import Request, assemble, differences
 from coterie.workflow.listener import Listener
-from coterie.workflow.training import Fitted, train
+from coterie.workflow.training import Fitted, check_enough, train
 
 _THUMBNAIL_SIDE = 112
 
@@ -56,13 +56,15 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
         folder.check_free()
         source = open_source(request.source, labels_from_folders=request.labels_from_folders)
         config = assemble(request, source.outline())
-        if len(source.keys) < config.clusters:
-            raise UsageError(
-                f"{len(source.keys)} images cannot form {config.clusters} clusters: lower -k or add images"
-            )
+        check_enough(len(source.keys), config.clusters)
         folder.start(config)
         _announce(config, len(source.keys), listener)
-    store = _read(source, config, folder, listener)
+    try:
+        store = _read(source, config, folder, listener)
+    except UsageError:
+        if not resuming:
+            folder.withdraw()
+        raise
     fitted = train(store, config, listener, folder=folder)
     summary = _write_results(folder, config, store, source, fitted, listener)
     folder.scratch.unlink(missing_ok=True)
@@ -98,6 +100,7 @@ def _read(source: Source, config: RunConfig, folder: RunFolder, listener: Listen
     folder.write_skipped(skipped)
     if skipped:
         _tell_skipped(skipped, folder, listener)
+    check_enough(len(store), config.clusters)
     return store
 
 

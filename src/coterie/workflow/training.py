@@ -49,8 +49,7 @@ def train(store: Store, config: RunConfig, listener: Listener, *, folder: RunFol
     Raises:
         UsageError: fewer images than clusters. CoterieError: training failed; the last checkpoint is kept.
     """
-    if len(store) < config.clusters:
-        raise UsageError(f"{len(store)} images cannot form {config.clusters} clusters: lower -k or add images")
+    check_enough(len(store), config.clusters)
     runtime = choose_runtime(config.device, config.precision)
     blueprint = Blueprint(config.method, config.options, config.backbone, store.channels, store.side, config.clusters)
     method = blueprint.build(config.seed)
@@ -82,6 +81,12 @@ def train(store: Store, config: RunConfig, listener: Listener, *, folder: RunFol
     groups = fit_groups(embedded.embeddings, labels, config.clusters)
     model = Model(blueprint, method, normalisation, groups, config.precision)
     return Fitted(model, embedded, model.group(embedded), before + time.perf_counter() - began)
+
+
+def check_enough(images: int, clusters: int) -> None:
+    """Raise a UsageError where there are fewer images than clusters."""
+    if images < clusters:
+        raise UsageError(f"{images} image{'s' * (images != 1)} cannot form {clusters} clusters: lower -k or add images")
 
 
 def final_labels(embedded: Embedded, config: RunConfig) -> Tensor:
