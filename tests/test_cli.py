@@ -240,6 +240,17 @@ def test_an_existing_run_is_not_overwritten(run: Path, pack: Path, capsys: pytes
     assert (run / "assignments.csv").read_bytes() == before
 
 
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path, pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "run"
+    target.mkdir()
+    (target / ".config.yaml.part").write_text("half")
+    (target / "holiday.txt").write_text("mine")
+    for resume in ([], ["--resume"]):
+        assert "is not a run" in refused(["fit", str(pack), "-k", "3", *QUICK, "--out", str(target), *resume], capsys)
+    (target / "holiday.txt").unlink()
+    assert main(["fit", str(pack), "-k", "3", *QUICK, "--out", str(target), "--quiet"]) == 0
+
+
 def test_resuming_a_finished_run_changes_nothing(run: Path, pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     assert main(["fit", str(pack), "-k", "3", *QUICK, "--out", str(run), "--resume"]) == 0

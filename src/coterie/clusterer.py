@@ -167,4 +167,5 @@ def _open(images: Images) -> Source:
 def _yaml(value: Any) -> str:
     import yaml
 
+    value = value.item() if isinstance(value, np.generic) else value
     return str(yaml.safe_dump(value, default_flow_style=True)).removesuffix("\n").removesuffix("\n...")

@@ -10,6 +10,8 @@ from typing import IO, Any
 
 from coterie.errors import CoterieError
 
+_PART = ".part"
+
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Write beside `path`, flush to the disk, and take the old file's place in one step.
@@ -17,7 +19,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     Raises:
         CoterieError: the disk is full, or the folder cannot be written; what was there is kept.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}{_PART}")
     try:
         with part.open("wb") as stream:
             write(stream)
@@ -27,6 +29,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise CoterieError(f"{path} could not be written: {error.strerror or error}") from None
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a file is what `write_atomically` leaves when it is killed."""
+    return path.name.startswith(".") and path.name.endswith(_PART)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from coterie.data.folder import Skipped
 from coterie.errors import CoterieError, UsageError
-from coterie.files import write_text
+from coterie.files import is_partial, write_text
 from coterie.runs.assignments import printable
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
 
@@ -75,9 +75,11 @@ class RunFolder:
         return self.summary.is_file()
 
     def check_free(self) -> None:
-        """Raise a UsageError if something lies here already."""
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+        """Raise a UsageError if something lies here already; what a kill left half-written does not count."""
+        if self.config.is_file():
             raise UsageError(f"{self.root} exists already: add --resume to continue that run, or give another --out")
+        if self.root.exists() and (not self.root.is_dir() or any(not is_partial(path) for path in self.root.iterdir())):
+            raise UsageError(f"{self.root} exists already and is not a run: give another --out")
 
     def start(self, config: RunConfig) -> None:
         """Make the folder and write the configuration.
