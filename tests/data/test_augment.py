@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from coterie.data.augment import AugmentConfig, Normalisation, augment
+from coterie.data.augment import AugmentConfig, Normalisation, augment, describe_views
 from coterie.data.augment.colour import colour_maps
 from coterie.data.augment.geometry import along_axes, blur_matrix, crop_boxes, resize_matrix
 from coterie.errors import UsageError
@@ -179,3 +179,9 @@ def test_normalisation() -> None:
 def test_senseless_strengths_are_refused(options: dict) -> None:
     with pytest.raises(UsageError, match=r"augment\."):
         AugmentConfig(**options)
+
+
+def test_views_in_words() -> None:
+    assert describe_views(AugmentConfig()) == "cropped, flipped and recoloured"
+    assert describe_views(AugmentConfig(crop=None, flip=0, jitter=0, grey=0, noise=0.1)) == "noisy"
+    assert describe_views(NOTHING) == "left as they are"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import coterie
+from coterie.data.augment import describe_views
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
 from coterie.data.ingest import cores, ingest
@@ -58,7 +59,7 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
         config = assemble(request, source.outline())
         check_enough(len(source.keys), config.clusters)
         folder.start(config)
-        _announce(config, len(source.keys), listener)
+        _announce(config, len(source.keys), folder, listener)
     try:
         store = _read(source, config, folder, listener)
     except UsageError:
@@ -82,7 +83,7 @@ def _saved_config(folder: RunFolder, request: Request) -> RunConfig:
     return config
 
 
-def _announce(config: RunConfig, count: int, listener: Listener) -> None:
+def _announce(config: RunConfig, count: int, folder: RunFolder, listener: Listener) -> None:
     listener.note(
         f"{count} images from {config.data.source} as {config.data.side}×{config.data.side} pixels into "
         f"{config.clusters} clusters"
@@ -91,6 +92,7 @@ def _announce(config: RunConfig, count: int, listener: Listener) -> None:
         f"{config.method} with {config.backbone}, {config.train.epochs} epochs of batches of "
         f"{config.train.batch_size}, on {config.device} in {config.precision}"
     )
+    listener.note(f"views are {describe_views(config.augment)}; every setting is in {folder.config}, --set changes it")
 
 
 def _read(source: Source, config: RunConfig, folder: RunFolder, listener: Listener) -> Store:

@@ -80,3 +80,17 @@ class AugmentConfig:
     def warps(self) -> bool:
         """Whether any rotation, zoom, shear or shift is asked for."""
         return any((self.rotation, self.zoom, self.shear, self.shift))
+
+
+def describe_views(config: AugmentConfig) -> str:
+    """What changes between views, for a person: `cropped, flipped and recoloured`."""
+    words = {
+        "cropped": config.crop is not None,
+        "flipped": bool(config.flip or config.vertical_flip),
+        "warped": config.warps,
+        "recoloured": bool(config.jitter or config.grey or config.gamma),
+        "blurred": any(config.blur),
+        "noisy": bool(config.noise),
+    }
+    chosen = [word for word, applies in words.items() if applies] or ["left as they are"]
+    return " and ".join([*([", ".join(chosen[:-1])] if chosen[:-1] else []), chosen[-1]])
