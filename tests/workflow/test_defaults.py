@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from coterie.data.sources import Outline
 from coterie.errors import UsageError
-from coterie.workflow.assemble import Request, assemble, merge, parse_settings
+from coterie.workflow.assemble import Request, assemble, merge, parse_settings, takes_folders_as_labels
 from coterie.workflow.defaults import default_batch_size, default_epochs, default_side, default_values
 from coterie.workflow.recipes import load_recipe, recipe_names
 
@@ -80,3 +82,32 @@ def test_settings_by_full_or_last_name() -> None:
 
 def test_merging_goes_section_by_section() -> None:
     assert merge({"a": {"x": 1, "y": 2}, "b": 1}, {"a": {"y": 3}}) == {"a": {"x": 1, "y": 3}, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: 5", "'train' must hold options"),
+        ("[1, 2]", "must be options and values"),
+        ("a: [", "not valid YAML"),
+        ("method: 3", "unknown method '3'"),
+        ("precision: 5", "unknown precision '5'"),
+        ("trian: {epochs: 5}", "did you mean 'train'"),
+        ("train: {epochs: many}", "'train.epochs' wants int"),
+        ("data: {side: big}", "'data.side' wants int"),
+        ("backbone: 3", "'backbone' wants str"),
+        ("!!python/object/apply:os.system ['false']", "not valid YAML"),
+    ],
+)
+def test_a_bad_recipe_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        assemble(request(recipe=str(tmp_path / "mine.yaml"), epochs=4), Outline(100, 32, grey=False))
+
+
+def test_a_recipe_may_take_folders_as_labels(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("data: {labels_from_folders: true, source: elsewhere}")
+    mine = request(recipe=str(tmp_path / "mine.yaml"))
+    assert takes_folders_as_labels(mine)
+    config = assemble(mine, Outline(100, 32, grey=False))
+    assert (config.data.source, config.data.labels_from_folders) == ("photos", True)

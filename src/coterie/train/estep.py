@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -25,12 +24,6 @@ class Expectation:
     @property
     def pseudo_labels(self) -> Tensor:
         return torch.stack([clustering.labels for clustering in self.clusterings], dim=1)
-
-
-class Embedder(Protocol):
-    """Whatever turns images into embeddings."""
-
-    def embed(self, images: Tensor) -> Tensor: ...
 
 
 @torch.inference_mode()

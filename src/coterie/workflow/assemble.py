@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from coterie.config import plain
+from coterie.config import plain, read
 from coterie.data.sources import Outline
 from coterie.errors import UsageError, unknown
 from coterie.methods import method_type
@@ -16,9 +16,7 @@ from coterie.runs.config import RunConfig, read_run_config
 from coterie.train.config import TrainConfig
 from coterie.train.runtime import choose_runtime
 from coterie.workflow.defaults import default_options, default_side, default_values
-from coterie.workflow.recipes import load_recipe
-
-_SECTIONS = ("data", "augment", "train", "options")
+from coterie.workflow.recipes import SECTIONS, load_recipe
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     recipe, asked = recipe_values(request), asked_values(request)
     device = asked.pop("device", recipe.pop("device", request.device))
     precision = asked.pop("precision", recipe.pop("precision", request.precision))
-    runtime = choose_runtime(device, precision)
+    runtime = choose_runtime(str(device), str(precision))
     gpu = runtime.device.type == "cuda"
     side = merge(recipe, asked).get("data", {}).get("side") or default_side(outline.side, gpu=gpu)
     base = default_values(outline, side=side if isinstance(side, int) else outline.side, gpu=gpu)
@@ -61,7 +59,7 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     else:
         base["train"], base["augment"] = {}, {}  # A recipe stands on the papers' defaults.
     base |= {"seed": 0, "device": str(runtime.device), "precision": runtime.precision}
-    base["data"] = {"source": request.source, "side": side, "labels_from_folders": request.labels_from_folders}
+    base["data"] = {"source": request.source, "side": side}
     base = merge(base, recipe)
     values = merge(base, asked)
     if "clusters" not in values:
@@ -70,13 +68,17 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     return read_run_config(values)
 
 
+def takes_folders_as_labels(request: Request) -> bool:
+    """Whether the request or its recipe takes class folders as labels."""
+    return request.labels_from_folders or recipe_values(request).get("data", {}).get("labels_from_folders") is True
+
+
 def recipe_values(request: Request) -> dict[str, Any]:
     """What the request's recipe sets; its options only if they belong to the method asked for."""
     if request.recipe is None:
         return {}
     values = dict(load_recipe(request.recipe).values)
-    if isinstance(values.get("data"), dict):
-        values["data"] = {name: value for name, value in values["data"].items() if name != "source"}
+    values["data"] = {name: value for name, value in values.get("data", {}).items() if name != "source"}
     if request.method not in (None, values.get("method")):
         values.pop("options", None)
     return values
@@ -135,7 +137,7 @@ def differences(config: RunConfig, request: Request) -> list[str]:
     saved = plain(config)
     found = []
     for key, value in asked.items():
-        pairs = value.items() if key in _SECTIONS and isinstance(value, Mapping) else [(None, value)]
+        pairs = value.items() if key in SECTIONS and isinstance(value, Mapping) else [(None, value)]
         for name, wanted in pairs:
             had = saved[key].get(name) if name is not None else saved.get(key)
             if plain(wanted) != had and str(wanted) != str(had):
@@ -146,10 +148,10 @@ def differences(config: RunConfig, request: Request) -> list[str]:
 def _adapted(base: Mapping[str, Any], train: Mapping[str, Any], asked: Mapping[str, Any], count: int) -> dict[str, Any]:
     """The training section with the warm-up in proportion to the epochs, and no batch larger than the data."""
     adapted = dict(train)
-    standard = {**plain(TrainConfig()), **base}
+    standard = read(TrainConfig, base, where="train")
     if isinstance(asked.get("epochs"), int) and "warmup_epochs" not in asked:
-        adapted["warmup_epochs"] = standard["warmup_epochs"] * asked["epochs"] // max(1, standard["epochs"])
-    batch_size = train.get("batch_size", standard["batch_size"])
+        adapted["warmup_epochs"] = standard.warmup_epochs * max(0, asked["epochs"]) // standard.epochs
+    batch_size = train.get("batch_size", standard.batch_size)
     if isinstance(batch_size, int):
         adapted["batch_size"] = min(batch_size, max(2, count))
     return adapted
@@ -166,7 +168,7 @@ def _setting_names(method: str) -> list[str]:
     sections: dict[str, Any] = {"data": DataConfig, "augment": AugmentConfig, "train": TrainConfig}
     names = [f"{section}.{field.name}" for section, kind in sections.items() for field in fields(kind)]
     names += [f"options.{name}" for name in _option_names(method)]
-    return names + [field.name for field in fields(RunConfig) if field.name not in _SECTIONS]
+    return names + [field.name for field in fields(RunConfig) if field.name not in SECTIONS]
 
 
 def _full_name(key: str, known: list[str]) -> str:

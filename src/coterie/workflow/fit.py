@@ -29,7 +29,7 @@ from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
 from coterie.runs.config import RunConfig
 from coterie.runs.folder import RunFolder
-from coterie.workflow.assemble import Request, assemble, differences
+from coterie.workflow.assemble import Request, assemble, differences, takes_folders_as_labels
 from coterie.workflow.listener import Listener
 from coterie.workflow.training import Fitted, check_enough, train
 
@@ -55,7 +55,7 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
         source = open_source(request.source, labels_from_folders=config.data.labels_from_folders)
     else:
         folder.check_free()
-        source = open_source(request.source, labels_from_folders=request.labels_from_folders)
+        source = open_source(request.source, labels_from_folders=takes_folders_as_labels(request))
         config = assemble(request, source.outline())
         check_enough(len(source.keys), config.clusters)
         folder.start(config)

@@ -11,6 +11,9 @@ import yaml
 
 from coterie.errors import UsageError, unknown
 
+# The options of a configuration that hold options themselves.
+SECTIONS = ("data", "augment", "train", "options")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -55,6 +58,9 @@ def _parse(name: str, text: str, *, where: str) -> Recipe:
         raise UsageError(f"recipe {where} is not valid YAML: {reason}") from None
     if not isinstance(values, dict):
         raise UsageError(f"recipe {where} must be options and values, like 'train: {{epochs: 100}}'")
+    for section in SECTIONS:
+        if not isinstance(values.get(section, {}), dict):
+            raise UsageError(f"recipe {where}: '{section}' must hold options and values, got {values[section]!r}")
     for header in ("coterie", "format"):
         values.pop(header, None)
     return Recipe(name, str(values.pop("about", "")), values)
