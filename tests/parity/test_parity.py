@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from coterie.cluster import KMeans
 from coterie.evaluate.metrics import score
 from coterie.losses.alignment import alignment
+from coterie.losses.cluster_contrast import assignment_entropy_gap, cluster_contrast
+from coterie.losses.contrastive import info_nce, nt_xent
+from coterie.losses.distillation import hardness_aware_distillation
+from coterie.losses.grouping import group_loss, moved_groups, nearest_groups
 from coterie.losses.prototypes import batch_prototypes, prototype_scattering
+from coterie.losses.student_t import divergence, plain_and_augmented, sharpened, soft_assignment
 from coterie.methods.base import Batch
 from coterie.methods.propos import ProPos, ProPosConfig
 from coterie.nn.encoder import Encoder
@@ -122,6 +127,91 @@ def test_propos_step(figures: Figures) -> None:
             assert gradient is not None
             # A bias before a batch norm has no gradient but for rounding.
             np.testing.assert_allclose(gradient.numpy(), value, rtol=1e-6, atol=1e-10, err_msg=name)
+
+
+def other(figures: Figures, name: str) -> Tensor:
+    return torch.from_numpy(figures[name])
+
+
+@pytest.mark.parametrize("figures", ["simclr_t0.1", "simclr_t0.5"], indirect=True)
+def test_nt_xent(figures: Figures) -> None:
+    z1, z2 = leaf(figures, "z1"), leaf(figures, "z2")
+    loss = nt_xent(z1, z2, temperature=float(figures["temperature"]))
+    loss.backward()
+    close(loss, figures["loss"])
+    close(z1.grad, figures["grad_z1"])
+    close(z2.grad, figures["grad_z2"])
+
+
+@pytest.mark.parametrize("figures", ["moco"], indirect=True)
+def test_info_nce(figures: Figures) -> None:
+    query = leaf(figures, "q")
+    queue = other(figures, "queue").T  # The file has a key a column.
+    loss = info_nce(query, other(figures, "k"), queue, temperature=float(figures["temperature"]))
+    loss.backward()
+    close(loss, figures["loss"])
+    close(query.grad, figures["grad_q"])
+
+
+@pytest.mark.parametrize("figures", ["simsiam"], indirect=True)
+def test_simsiam_is_alignment_at_a_quarter(figures: Figures) -> None:
+    p1, p2 = leaf(figures, "p1"), leaf(figures, "p2")
+    loss = 0.25 * (alignment(p1, other(figures, "z2")) + alignment(p2, other(figures, "z1")))
+    loss.backward()
+    close(loss, figures["loss"])
+    close(p1.grad, figures["grad_p1"])
+    close(p2.grad, figures["grad_p2"])
+
+
+@pytest.mark.parametrize("figures", ["cc_cluster"], indirect=True)
+def test_cluster_contrast(figures: Figures) -> None:
+    logits1, logits2 = leaf(figures, "logits1"), leaf(figures, "logits2")
+    first, second = logits1.softmax(dim=1), logits2.softmax(dim=1)
+    contrast = cluster_contrast(first, second, temperature=float(figures["temperature"]))
+    entropy = assignment_entropy_gap(first) + assignment_entropy_gap(second)
+    (contrast + entropy).backward()
+    close(contrast, figures["cluster_loss"])
+    close(entropy, figures["entropy_loss"])
+    close(logits1.grad, figures["grad_logits1"])
+    close(logits2.grad, figures["grad_logits2"])
+
+
+@pytest.mark.parametrize("figures", ["hadis_hsd", "hadis_hsd_close"], indirect=True)
+def test_hardness_aware_distillation(figures: Figures) -> None:
+    student = leaf(figures, "student")
+    loss = hardness_aware_distillation(other(figures, "teacher"), student, temperature=float(figures["tau"]))
+    loss.backward()
+    close(loss, figures["loss"])
+    close(student.grad, figures["grad_student"])
+
+
+@pytest.mark.parametrize("figures", ["digpro_group"], indirect=True)
+def test_dynamic_grouping(figures: Figures) -> None:
+    online, prediction, groups = leaf(figures, "q"), leaf(figures, "predicted_q"), other(figures, "groups")
+    assignments = nearest_groups(other(figures, "k"), groups)
+    moved = moved_groups(online, groups, beta=float(figures["beta"]))
+    loss = group_loss(prediction, moved, assignments, temperature=float(figures["temperature"]))
+    loss.backward()
+    assert np.array_equal(assignments.numpy(), figures["assignments"])
+    close(moved, figures["updated_groups"])
+    close(loss, figures["loss"])
+    close(online.grad, figures["grad_q"])
+    close(prediction.grad, figures["grad_predicted_q"])
+
+
+@pytest.mark.parametrize("figures", ["cadecl"], indirect=True)
+def test_student_t(figures: Figures) -> None:
+    views, centers = [leaf(figures, name) for name in ("h", "h1", "h2")], leaf(figures, "centers")
+    plain, *augmented = (soft_assignment(view, centers, alpha=float(figures["alpha"])) for view in views)
+    target = sharpened(plain)
+    cluster, anchor = divergence(target, plain), plain_and_augmented(plain, *augmented)
+    (cluster + anchor).backward()
+    close(plain, figures["prob"])
+    close(target, figures["target"])
+    close(cluster, figures["cluster_loss"])
+    close(anchor, figures["anchor_loss"])
+    for view, name in zip([*views, centers], ("h", "h1", "h2", "centers"), strict=True):
+        close(view.grad, figures[f"grad_{name}"])
 
 
 @pytest.mark.parametrize("figures", ["schedules"], indirect=True)
