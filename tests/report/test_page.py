@@ -142,7 +142,7 @@ def test_colours_are_distinct() -> None:
 
 
 def test_durations_as_a_person_says_them() -> None:
-    assert [duration(seconds) for seconds in (0.42, 38.2, 725, 11_400)] == ["0.4 s", "38 s", "12 min 5 s", "3 h 10 min"]
+    assert [duration(seconds) for seconds in (0.42, 38.2, 725, 11_400)] == ["0.4 s", "38 s", "12.1 min", "3 h 10 min"]
 
 
 def test_assignments_survive_odd_names(tmp_path: Path) -> None:

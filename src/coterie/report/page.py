@@ -90,12 +90,12 @@ def _environment() -> jinja2.Environment:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: `38 s`, `12 min 5 s`, `3 h 10 min`."""
+    """Seconds as a person says them: `38 s`, `12.1 min`, `3 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
+        return f"{seconds / 60:.1f} min"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 

@@ -32,7 +32,8 @@ def select(assignments: Assignments, embeddings: npt.NDArray[np.floating[Any]]) 
         rows = np.flatnonzero(assignments.clusters == cluster)
         members = embeddings[rows]
         closeness = members @ members.mean(axis=0)
-        typical = rows[np.argsort(-closeness, kind="stable")][:TYPICAL]
+        # A small group keeps a third of its images for the doubtful ones.
+        typical = rows[np.argsort(-closeness, kind="stable")][: min(TYPICAL, -(-2 * len(rows) // 3))]
         rest = np.setdiff1d(rows, typical)
         doubtful = rest[np.argsort(assignments.confidence[rest], kind="stable")][:DOUBTFUL]
         chosen[int(cluster)] = Selection(typical.tolist(), doubtful.tolist())
