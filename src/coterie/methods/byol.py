@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,21 @@ class BYOLConfig:
     joint_views: bool = True
 
 
+@dataclass(frozen=True)
+class Step:
+    """What both networks make of a batch: online and target projections and predictions (n, d) of each view."""
+
+    online: Sequence[Tensor]
+    target: Sequence[Tensor]
+    predictions: Sequence[Tensor]
+    batch: Batch
+
+    def symmetric(self, loss: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+        """The mean over view 1→2 and 2→1 of `loss(prediction, target, online)`."""
+        first = loss(self.predictions[0], self.target[1], self.online[0])
+        return 0.5 * (first + loss(self.predictions[1], self.target[0], self.online[1]))
+
+
 class BYOL(Method):
     """Predict the target network's projection of one view from the online network's projection of the other."""
 
@@ -57,23 +72,23 @@ class BYOL(Method):
         self.target_projector = target_of(self.projector)
 
     def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
-        online = self.project(views)
-        target = self.project_target(views)
-        return {"alignment": self.alignment(online, target, batch)}
+        online, target = self.project(views), self.project_target(views)
+        predictions = [self.predictor(self.perturb(z, batch)) for z in online]
+        return self.terms(Step(online, target, predictions, batch))
+
+    def terms(self, step: Step) -> dict[str, Tensor]:
+        """The losses of a step, each the mean over both directions; methods built on BYOL add theirs."""
+        return {"alignment": step.symmetric(lambda prediction, target, _: alignment(prediction, target))}
 
     def project(self, views: Sequence[Tensor]) -> list[Tensor]:
         """Online projections z of each view, (n, d)."""
-        return [self.projector(features) for features in self._encode(self.encoder, views)]
+        return [self.projector(features) for features in self.encoder.each(views, joint=self.config.joint_views)]
 
     @torch.no_grad()
     def project_target(self, views: Sequence[Tensor]) -> list[Tensor]:
         """Target projections z' of each view, (n, d), without gradient."""
-        return [self.target_projector(features) for features in self._encode(self.target_encoder, views)]
-
-    def alignment(self, online: Sequence[Tensor], target: Sequence[Tensor], batch: Batch) -> Tensor:
-        """The symmetric alignment loss: the mean of both directions."""
-        first, second = (self.predictor(self.perturb(z, batch)) for z in online)
-        return 0.5 * (alignment(first, target[1]) + alignment(second, target[0]))
+        encoded = self.target_encoder.each(views, joint=self.config.joint_views)
+        return [self.target_projector(features) for features in encoded]
 
     def perturb(self, projection: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
         """What the predictor sees of a projection; BYOL leaves it as it is."""
@@ -95,11 +110,6 @@ class BYOL(Method):
             {"params": [*self.encoder.parameters(), *self.projector.parameters()], "rate": 1.0},
             {"params": list(self.predictor.parameters()), "rate": self.config.predictor_rate},
         ]
-
-    def _encode(self, encoder: Encoder, views: Sequence[Tensor]) -> Sequence[Tensor]:
-        if self.config.joint_views:
-            return encoder(torch.cat(list(views))).chunk(len(views))  # type: ignore[no-any-return]
-        return [encoder(view) for view in views]
 
 
 METHOD = BYOL

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from coterie.cluster.kmeans import KMeansResult
 from coterie.losses.prototypes import prototype_scattering
 from coterie.methods.base import Batch, EStep
-from coterie.methods.byol import BYOL, BYOLConfig
+from coterie.methods.byol import BYOL, BYOLConfig, Step
 from coterie.nn.encoder import Encoder
 from coterie.schedule import Progress
 
@@ -61,15 +61,13 @@ class ProPos(BYOL):
     def receive(self, embeddings: Tensor, clusterings: Sequence[KMeansResult]) -> None:  # noqa: ARG002
         self.pseudo_labels = clusterings[0].labels
 
-    def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
-        online = self.project(views)
-        target = self.project_target(views)
-        losses = {"alignment": self.alignment(online, target, batch)}
-        if batch.pseudo_labels is not None:
-            labels = batch.pseudo_labels[:, 0]
-            both = self._scattering(online[0], target[1], labels) + self._scattering(online[1], target[0], labels)
-            losses["scattering"] = self.config.scattering * 0.5 * both
-        self._enqueue(F.normalize(target[0], dim=1), batch.index)
+    def terms(self, step: Step) -> dict[str, Tensor]:
+        losses = super().terms(step)
+        if step.batch.pseudo_labels is not None:
+            labels = step.batch.pseudo_labels[:, 0]
+            scattering = step.symmetric(lambda _, target, online: self._scattering(online, target, labels))
+            losses["scattering"] = self.config.scattering * scattering
+        self._enqueue(F.normalize(step.target[0], dim=1), step.batch.index)
         return losses
 
     def perturb(self, projection: Tensor, batch: Batch) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -28,6 +29,10 @@ class Encoder(nn.Module):
         if channels_last:
             # Only weights of four dimensions have such a layout; the call passes over the others.
             self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def each(self, views: Sequence[Tensor], *, joint: bool) -> Sequence[Tensor]:
+        """Features of several views (n, C, H, W), in one forward if `joint`: faster, with joint batch statistics."""
+        return self(torch.cat(list(views))).chunk(len(views)) if joint else [self(view) for view in views]
 
     def forward(self, images: Tensor) -> Tensor:
         if self.channels_last and images.ndim == 4:
