@@ -5,15 +5,17 @@ import dataclasses
 import pytest
 import torch
 
-from coterie.cluster import KMeansResult
+from coterie.cluster import KMeansResult, kmeans
 from coterie.config import read
 from coterie.errors import UsageError
 from coterie.methods import Batch, Method, build_method, method_names, method_type
 from coterie.schedule import Progress
 
+SMALL: dict[str, dict[str, object]] = {"pcl": {"granularities": [6, 9], "queue": 24}, "moco": {"queue": 24}}
+
 
 def build(name: str, *, seed: int = 0, **options: object) -> Method:
-    small = {"hidden": 16, "projection": 8, **options}
+    small = {"hidden": 16, "projection": 8, **SMALL.get(name, {}), **options}
     config = read(method_type(name).Config, small)
     return build_method(name, config, backbone="convnet-small", channels=1, side=8, n_clusters=3, seed=seed)
 
@@ -27,20 +29,41 @@ def views(n: int = 12) -> list[torch.Tensor]:
     return list(torch.randn(2, n, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
 
 
+def after_e_step(method: Method, given: Batch) -> Batch:
+    """A batch with the pseudo labels the method asked for, which it has received."""
+    asked = method.e_step(given.progress)
+    if asked is None:
+        return dataclasses.replace(given, pseudo_labels=None)
+    with torch.inference_mode():
+        embeddings = method.eval().embed(torch.randn(24, 1, 8, 8, generator=torch.Generator().manual_seed(9))).clone()
+    method.train()
+    found = [kmeans(embeddings, k, metric=asked.metric, generator=torch.Generator()) for k in asked.granularities]
+    method.receive(embeddings, found)
+    labels = torch.stack([clustering.labels for clustering in found], dim=1)
+    return dataclasses.replace(given, pseudo_labels=labels[given.index])
+
+
 @pytest.mark.parametrize("name", method_names())
 def test_the_contract(name: str) -> None:
     method = build(name)
-    losses = method.losses(views(), batch())
-    assert losses
-    assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+    images = list(torch.randn(len(method.views), 12, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+    method.check(60)
+    for given in (batch(epoch=0), batch(epoch=5)):
+        losses = method.losses(images, after_e_step(method, given))
+        assert losses
+        assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
     torch.stack(list(losses.values())).sum().backward()
     grouped = [parameter for group in method.parameter_groups() for parameter in group["params"]]
     assert len({id(parameter) for parameter in grouped}) == len(grouped)
     assert {id(p) for p in grouped} == {id(p) for p in method.parameters() if p.requires_grad}
     assert all(parameter.grad is not None for parameter in grouped)
     method.after_step(batch().progress)
-    embeddings = method.eval().embed(views()[0])
-    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(12))
+    with torch.inference_mode():
+        embeddings, probabilities = method.eval().embed(images[0]), method.assign(images[0])
+    assert embeddings.shape[0] == 12
+    assert embeddings.isfinite().all()
+    if probabilities is not None:
+        torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(12))
 
 
 @pytest.mark.parametrize("name", method_names())
@@ -48,7 +71,7 @@ def test_the_seed_decides_the_weights_and_nothing_global_changes(name: str) -> N
     state = torch.get_rng_state()
     first, again, other = build(name), build(name), build(name, seed=1)
     assert torch.equal(state, torch.get_rng_state())
-    weights = [next(iter(method.parameters())) for method in (first, again, other)]
+    weights = [next(iter(method.encoder.parameters())) for method in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -119,11 +142,60 @@ def test_the_queue_holds_the_latest_embeddings_and_joins_the_prototypes() -> Non
     torch.testing.assert_close(first, plain.losses(views(), batch())["scattering"])  # Still empty.
     second = method.losses([view.flip(0) for view in views()], batch())["scattering"]
     assert not torch.isclose(second, first)
-    assert method.queue_index.tolist() == [*range(12), *range(8)]
-    torch.testing.assert_close(method.queue.norm(dim=1), torch.ones(20))
-    assert {"queue", "queue_index"} <= set(method.state_dict())
+    assert method.queue.index.tolist() == [*range(12), *range(8)]
+    torch.testing.assert_close(method.queue.embeddings.norm(dim=1), torch.ones(20))
+    assert {"queue.embeddings", "queue.index"} <= set(method.state_dict())
 
 
 def test_configurations_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         method_type("byol").Config().momentum = 0.5
+
+
+def test_hadis_distils_after_warm_up() -> None:
+    method = build("hadis")
+    assert "distillation" not in method.losses(views(), batch(epoch=0, labels=False))
+    assert set(method.losses(views(), batch())) == {"alignment", "scattering", "distillation"}
+
+
+def test_digpros_groups_move_once_a_step_and_are_found_anew() -> None:
+    method = build("digpro", regroup_every=1000)
+    before = method.groups.clone()
+    method.losses(views(), batch(epoch=0, labels=False))
+    assert torch.equal(method.groups, before)
+    assert int((method.bank.index >= 0).sum()) == 24
+    method.losses(views(), batch())
+    moved = (method.groups - before).norm(dim=1)
+    assert 0 < float(moved.max()) < 0.1
+    assert not method.groups.requires_grad
+    method.config = dataclasses.replace(method.config, regroup_every=1)
+    method.losses(views(), batch())
+    assert float((method.groups - before).norm(dim=1).max()) > 0.1
+
+
+def test_pcl_needs_as_many_images_as_prototypes() -> None:
+    with pytest.raises(UsageError, match="only 8 images"):
+        build("pcl").check(8)
+    assert build("pcl", granularities=[]).granularities == (75, 150, 300)
+
+
+def test_moco_remembers_the_keys_of_both_views() -> None:
+    method = build("moco", queue=30)
+    start = method.queue.embeddings.clone()
+    torch.testing.assert_close(start.norm(dim=1), torch.ones(30))
+    method.losses(views(), batch())
+    assert (method.queue.index >= 0).sum() == 24
+    torch.testing.assert_close(method.queue.embeddings[24:], start[:6])
+
+
+def test_cadecl_starts_its_centers_once() -> None:
+    method = build("cadecl")
+    assert method.e_step(batch(epoch=0).progress) is None
+    after_e_step(method, batch())
+    assert float(method.centers.detach().norm()) > 0
+    assert method.e_step(batch(epoch=6).progress) is None
+
+
+def test_simsiams_predictor_is_off_the_schedule() -> None:
+    groups = build("simsiam").parameter_groups()
+    assert [group.get("constant", False) for group in groups] == [False, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -10,16 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from coterie.cluster import KMeans
+from coterie.config import read
 from coterie.evaluate.metrics import score
 from coterie.losses.alignment import alignment
 from coterie.losses.cluster_contrast import assignment_entropy_gap, cluster_contrast
+from coterie.losses.concentration import concentration, prototype_contrast
 from coterie.losses.contrastive import info_nce, nt_xent
 from coterie.losses.distillation import hardness_aware_distillation
 from coterie.losses.grouping import group_loss, moved_groups, nearest_groups
 from coterie.losses.prototypes import batch_prototypes, prototype_scattering
 from coterie.losses.student_t import divergence, plain_and_augmented, sharpened, soft_assignment
 from coterie.methods.base import Batch
-from coterie.methods.propos import ProPos, ProPosConfig
+from coterie.methods.hadis import HaDis
+from coterie.methods.propos import ProPos
 from coterie.nn.encoder import Encoder
 from coterie.schedule import Progress, rising_momentum
 
@@ -92,41 +96,57 @@ def our_name(reference: str) -> str:
     return f"{OURS[module]}.{rest}"
 
 
-def linear_propos(figures: Figures) -> ProPos:
-    """ProPos on a linear encoder with the weights of a file."""
+M = TypeVar("M", bound=ProPos)
+
+
+def linear(method_type: type[M], figures: Figures, **options: object) -> M:
+    """A method on a linear encoder with the weights of a file."""
     width = figures["param.encoder_q.weight"].shape[0]
     backbone = _Linear(figures["param.encoder_q.weight"].shape[1], width)
     backbone.features = width
-    config = ProPosConfig(
-        hidden=figures["param.projector_q.0.weight"].shape[0],
-        projection=figures["param.projector_q.3.weight"].shape[0],
-        noise=0.0,
-        scattering=1.0,
-        temperature=float(figures["temperature"]),
-    )
-    method = ProPos(config, Encoder(backbone), n_clusters=int(figures["num_clusters"])).double()
+    settings = {
+        "hidden": figures["param.projector_q.0.weight"].shape[0],
+        "projection": figures["param.projector_q.3.weight"].shape[0],
+        "noise": 0.0,
+        "scattering": 1.0,
+        "temperature": float(figures["temperature"]),
+    }
+    config = read(method_type.Config, {**settings, **options})
+    method = method_type(config, Encoder(backbone), n_clusters=int(figures["num_clusters"])).double()
     for name, value in figures.items():
         if name.startswith("param."):
             method.get_parameter(our_name(name.removeprefix("param."))).data.copy_(torch.from_numpy(value))
     return method.train()
 
 
-@pytest.mark.parametrize("figures", ["propos_step"], indirect=True)
-def test_propos_step(figures: Figures) -> None:
-    method = linear_propos(figures)
+def compare_step(method: ProPos, figures: Figures, names: dict[str, str]) -> None:
+    """Losses by name, and the gradients of their sum."""
     labels = torch.from_numpy(figures["labels"]).unsqueeze(1)
     batch = Batch(torch.arange(len(labels)), labels, Progress(0, 1, 1), torch.Generator())
     views = [torch.from_numpy(figures["x1"]), torch.from_numpy(figures["x2"])]
     losses = method.losses(views, batch)
     sum(losses.values(), torch.zeros(())).backward()
-    close(losses["alignment"], figures["contrastive_loss"])
-    close(losses["scattering"], figures["cluster_loss"])
+    assert set(losses) == set(names)
+    for ours, reference in names.items():
+        close(losses[ours], figures[reference])
     for name, value in figures.items():
         if name.startswith("grad."):
             gradient = method.get_parameter(our_name(name.removeprefix("grad."))).grad
             assert gradient is not None
             # A bias before a batch norm has no gradient but for rounding.
             np.testing.assert_allclose(gradient.numpy(), value, rtol=1e-6, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("figures", ["propos_step"], indirect=True)
+def test_propos_step(figures: Figures) -> None:
+    names = {"alignment": "contrastive_loss", "scattering": "cluster_loss"}
+    compare_step(linear(ProPos, figures), figures, names)
+
+
+@pytest.mark.parametrize("figures", ["hadis_step"], indirect=True)
+def test_hadis_step(figures: Figures) -> None:
+    names = {"alignment": "contrastive_loss", "scattering": "cluster_loss", "distillation": "hsd_loss"}
+    compare_step(linear(HaDis, figures), figures, names)
 
 
 def other(figures: Figures, name: str) -> Tensor:
@@ -212,6 +232,19 @@ def test_student_t(figures: Figures) -> None:
     close(anchor, figures["anchor_loss"])
     for view, name in zip([*views, centers], ("h", "h1", "h2", "centers"), strict=True):
         close(view.grad, figures[f"grad_{name}"])
+
+
+@pytest.mark.parametrize("figures", ["pcl"], indirect=True)
+def test_prototypes_with_concentration(figures: Figures) -> None:
+    features, labels, centers = (other(figures, name) for name in ("features", "labels", "centers"))
+    density = concentration(features, labels, centers, temperature=float(figures["temperature"]))
+    query = leaf(figures, "q")
+    positive, negative = other(figures, "positive_ids"), other(figures, "negative_ids")
+    loss = prototype_contrast(query, centers, density, positive, negative)
+    loss.backward()
+    close(density, figures["density"])
+    close(loss, figures["proto_loss"])
+    close(query.grad, figures["grad_q"])
 
 
 @pytest.mark.parametrize("figures", ["schedules"], indirect=True)

@@ -46,7 +46,7 @@ def test_damaged_and_hostile_files_are_refused_and_execute_nothing(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "checkpoint.pt"
     if content == "hostile":
-        path.write_bytes(pickle.dumps(Hostile()))
+        path.write_bytes(pickle.dumps(Hostile(), protocol=2))
     elif content == "torch-hostile":
         torch.save({"format": 1, "method": Hostile()}, path)
     elif content == "other":

@@ -111,3 +111,10 @@ def test_a_recipe_may_take_folders_as_labels(tmp_path: Path) -> None:
     assert takes_folders_as_labels(mine)
     config = assemble(mine, Outline(100, 32, grey=False))
     assert (config.data.source, config.data.labels_from_folders) == ("photos", True)
+
+
+def test_a_method_may_want_an_optimiser_of_its_own() -> None:
+    train = assemble(request(method="cc"), Outline(2000, 32, grey=False)).train
+    assert (train.optimizer, train.learning_rate, train.epochs) == ("adam", 3e-4, 250)
+    asked = assemble(request(method="cc", settings=("optimizer=sgd",)), Outline(2000, 32, grey=False)).train
+    assert asked.optimizer == "sgd"

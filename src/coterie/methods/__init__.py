@@ -19,7 +19,8 @@ __all__ = ["Batch", "EStep", "Method", "build_method", "method_names", "method_t
 
 def method_names() -> list[str]:
     """The methods there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in names if name != "base" and not name.startswith("_"))
 
 
 def method_type(name: str) -> type[Method]:

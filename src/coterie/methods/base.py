@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -44,7 +44,10 @@ class Method(nn.Module):
     """
 
     Config: ClassVar[type[Any]]
+    n_clusters: int
     views: ClassVar[tuple[View, ...]] = ("augmented", "augmented")
+    # Settings of the training section this method wants by default, such as its paper's optimiser.
+    training: ClassVar[Mapping[str, Any]] = {}
 
     def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses of one step, weighted: the loop minimises their sum.
@@ -54,8 +57,11 @@ class Method(nn.Module):
         """
         raise NotImplementedError
 
+    def check(self, count: int) -> None:
+        """Raise a UsageError if `count` images are not enough for these settings; called before training."""
+
     def embed(self, images: Tensor) -> Tensor:
-        """Embeddings (n, d) of unit length, which k-means clusters."""
+        """Embeddings (n, d), of any length: where groups go by direction, they are normalised."""
         raise NotImplementedError
 
     def assign(self, images: Tensor) -> Tensor | None:  # noqa: ARG002
@@ -77,5 +83,5 @@ class Method(nn.Module):
         """Called when the optimiser has stepped: moving averages and queues."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters for the optimiser; `rate` multiplies a group's learning rate."""
+        """Parameters for the optimiser; `rate` multiplies a learning rate, `constant` takes it off the schedule."""
         return [{"params": [p for p in self.parameters() if p.requires_grad], "rate": 1.0}]

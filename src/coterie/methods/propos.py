@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from coterie.cluster.kmeans import KMeansResult
 from coterie.losses.prototypes import prototype_scattering
 from coterie.methods.base import Batch, EStep
 from coterie.methods.byol import BYOL, BYOLConfig, Step
 from coterie.nn.encoder import Encoder
+from coterie.nn.queue import Queue
 from coterie.schedule import Progress
 
 
@@ -44,14 +44,11 @@ class ProPos(BYOL):
 
     Config = ProPosConfig
     config: ProPosConfig
-    queue: Tensor
-    queue_index: Tensor
     pseudo_labels: Tensor
 
     def __init__(self, config: ProPosConfig, encoder: Encoder, *, n_clusters: int) -> None:
         super().__init__(config, encoder, n_clusters=n_clusters)
-        self.register_buffer("queue", torch.zeros(config.queue, config.projection))
-        self.register_buffer("queue_index", torch.full((config.queue,), -1))
+        self.queue = Queue(config.queue, config.projection)
         # The E-step gives these anew before every epoch.
         self.register_buffer("pseudo_labels", torch.empty(0, dtype=torch.int64), persistent=False)
 
@@ -67,7 +64,7 @@ class ProPos(BYOL):
             labels = step.batch.pseudo_labels[:, 0]
             scattering = step.symmetric(lambda _, target, online: self._scattering(online, target, labels))
             losses["scattering"] = self.config.scattering * scattering
-        self._enqueue(F.normalize(step.target[0], dim=1), step.batch.index)
+        self.queue.push(step.target[0], step.batch.index)
         return losses
 
     def perturb(self, projection: Tensor, batch: Batch) -> Tensor:
@@ -84,21 +81,14 @@ class ProPos(BYOL):
         return 1.0 / sizes[self.pseudo_labels].double()
 
     def _scattering(self, online: Tensor, target: Tensor, labels: Tensor) -> Tensor:
-        if self.config.queue and len(self.pseudo_labels):
-            known = self.pseudo_labels[self.queue_index.clamp(min=0)]
-            labels = torch.cat([labels, torch.where(self.queue_index >= 0, known, -1)])
-            past = self.queue.clone()
+        if len(self.queue) and len(self.pseudo_labels):
+            known = self.pseudo_labels[self.queue.index.clamp(min=0)]
+            labels = torch.cat([labels, torch.where(self.queue.index >= 0, known, -1)])
+            past = self.queue.embeddings.clone()
             online, target = torch.cat([online, past]), torch.cat([target, past])
         return prototype_scattering(
             online, target, labels, n_clusters=self.n_clusters, temperature=self.config.temperature
         )
-
-    @torch.no_grad()
-    def _enqueue(self, embeddings: Tensor, index: Tensor) -> None:
-        """Newest first; the oldest fall off the end."""
-        if size := self.config.queue:
-            self.queue = torch.cat([embeddings.to(self.queue.dtype), self.queue])[:size]
-            self.queue_index = torch.cat([index, self.queue_index])[:size]
 
 
 METHOD = ProPos

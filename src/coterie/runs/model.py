@@ -11,6 +11,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 import coterie
 from coterie.cluster.groups import Grouping, Groups
@@ -51,7 +52,7 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Embeddings (N, d) of images, and the probabilities (N, K) of the method's own head, if it has one."""
+    """Embeddings (N, d) of images, of unit length, and the probabilities (N, K) of the method's own head, if it has one."""
 
     embeddings: Tensor
     probabilities: Tensor | None
@@ -151,7 +152,7 @@ def embed_store(
     for start in range(0, len(store), batch_size):
         index = torch.arange(start, min(start + batch_size, len(store)))
         images = normalisation.plain(store.rows(index).to(device))
-        embeddings.append(method.embed(images))
+        embeddings.append(F.normalize(method.embed(images), dim=1))
         probabilities.append(method.assign(images))
         on_images(len(index))
     known = [part for part in probabilities if part is not None]

@@ -106,7 +106,7 @@ class Loop:
     def step(self, views: list[Tensor], batch: Batch, rate: float) -> dict[str, Tensor]:
         """One gradient step."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["rate"]
+            group["lr"] = group["rate"] * (self.config.base_rate if group.get("constant") else rate)
         losses = self.method.losses(views, batch)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(torch.stack(list(losses.values())).sum())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from coterie.cluster.groups import Grouping, by_size, fit_groups
 from coterie.cluster.kmeans import kmeans
@@ -53,6 +54,7 @@ def train(store: Store, config: RunConfig, listener: Listener, *, folder: RunFol
     runtime = choose_runtime(config.device, config.precision)
     blueprint = Blueprint(config.method, config.options, config.backbone, store.channels, store.side, config.clusters)
     method = blueprint.build(config.seed)
+    method.check(len(store))
     runtime.prepare(method)
     normalisation = Normalisation(*store.channel_statistics())
     feed = ImageFeed(
@@ -135,10 +137,13 @@ class _Observer:
         }
         if epoch.expectation is None:
             return record
-        embeddings = epoch.expectation.embeddings
+        embeddings = F.normalize(epoch.expectation.embeddings, dim=1)
         # 1 for embeddings all over the sphere, 0 for collapsed ones.
         record["spread"] = float(embeddings.std(dim=0).square().sum().sqrt())
-        labels = epoch.expectation.clusterings[0].labels.cpu().numpy()
+        clustering = epoch.expectation.clusterings[0]
+        if len(clustering.centers) != self.loop.method.n_clusters:
+            return record  # A finer grain than the clusters that were asked for.
+        labels = clustering.labels.cpu().numpy()
         sizes = np.bincount(labels)
         record["smallest"], record["largest"] = int(sizes.min()), int(sizes.max())
         if self.previous is not None:
