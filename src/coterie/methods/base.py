@@ -47,7 +47,7 @@ class Method(nn.Module):
     n_clusters: int
     views: ClassVar[tuple[View, ...]] = ("augmented", "augmented")
     # Settings of the training section this method wants by default, such as its paper's optimiser.
-    training: ClassVar[Mapping[str, Any]] = {}
+    train_defaults: ClassVar[Mapping[str, Any]] = {}
 
     def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses of one step, weighted: the loop minimises their sum.

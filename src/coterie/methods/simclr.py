@@ -35,7 +35,7 @@ class SimCLR(Method):
     """Each view finds its other view among all others of the batch; k-means clusters the encoder's features."""
 
     Config = SimCLRConfig
-    training: ClassVar[Mapping[str, Any]] = {"optimizer": "adam", "learning_rate": 3e-4, "weight_decay": 0.0}
+    train_defaults: ClassVar[Mapping[str, Any]] = {"optimizer": "adam", "learning_rate": 3e-4, "weight_decay": 0.0}
 
     def __init__(self, config: SimCLRConfig, encoder: Encoder, *, n_clusters: int) -> None:
         super().__init__()

@@ -52,7 +52,7 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Embeddings (N, d) of images, of unit length, and the probabilities (N, K) of the method's own head, if it has one."""
+    """Embeddings (N, d) of unit length, and the probabilities (N, K) of the method's own head, if it has one."""
 
     embeddings: Tensor
     probabilities: Tensor | None

@@ -56,7 +56,7 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     if request.recipe is None:
         method = merge(base, asked)["method"]
         base["options"] = default_options(set(_option_names(method)), gpu=gpu)
-        base["train"] |= method_type(method).training
+        base["train"] |= method_type(method).train_defaults
     else:
         base["train"], base["augment"] = {}, {}  # A recipe stands on the papers' defaults.
     base |= {"seed": 0, "device": str(runtime.device), "precision": runtime.precision}
