@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coterie.cluster.kmeans import KMeans
+    from coterie.cluster.mixture import GaussianMixture
     from coterie.clusterer import Clusterer, load
     from coterie.errors import CoterieError, UsageError
 
 __version__ = "0.1.0"
-__all__ = ["Clusterer", "CoterieError", "KMeans", "UsageError", "__version__", "load"]
+__all__ = ["Clusterer", "CoterieError", "GaussianMixture", "KMeans", "UsageError", "__version__", "load"]
 
 _HOMES = {
     "Clusterer": "coterie.clusterer",
     "load": "coterie.clusterer",
+    "GaussianMixture": "coterie.cluster.mixture",
     "KMeans": "coterie.cluster.kmeans",
     "CoterieError": "coterie.errors",
     "UsageError": "coterie.errors",

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coterie.cluster import KMeans
+from coterie.cluster import GaussianMixture, KMeans
 from coterie.config import read
 from coterie.evaluate.metrics import score
+from coterie.evaluate.neighbours import predict_by_neighbours
 from coterie.losses.alignment import alignment
 from coterie.losses.cluster_contrast import assignment_entropy_gap, cluster_contrast
 from coterie.losses.concentration import concentration, prototype_contrast
@@ -271,3 +272,28 @@ def test_kmeans_reaches_the_reference(figures: Figures) -> None:
     assert euclidean.inertia_ <= float(figures["euclidean_sse"]) * (1 + 1e-4)
     cosine = KMeans(n_clusters, metric="cosine").fit(figures["x"])
     assert cosine.inertia_ <= float(figures["cosine_sum_distance"]) * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("figures", ["kmeans_gmm"], indirect=True)
+def test_mixture_reaches_the_reference(figures: Figures) -> None:
+    fitted = GaussianMixture(int(figures["num_clusters"])).fit(figures["x"])
+    assert fitted.log_likelihood_ >= float(figures["gmm_mean_log_likelihood"]) - 1e-3
+    # Components in the reference's order, by their means.
+    distances = np.linalg.norm(fitted.means_[None] - figures["gmm_means"][:, None], axis=2)
+    order = distances.argmin(axis=1)
+    if fitted.log_likelihood_ <= float(figures["gmm_mean_log_likelihood"]) + 1e-3:
+        np.testing.assert_allclose(fitted.means_[order], figures["gmm_means"], atol=0.05)
+        np.testing.assert_allclose(fitted.weights_[order], figures["gmm_weights"], atol=0.02)
+        np.testing.assert_allclose(fitted.covariances_[order], figures["gmm_covariances"], rtol=0.1)
+
+
+@pytest.mark.parametrize("figures", ["knn_monitor"], indirect=True)
+def test_neighbour_monitor(figures: Figures) -> None:
+    predicted = predict_by_neighbours(
+        other(figures, "memory"),
+        other(figures, "memory_labels"),
+        other(figures, "query"),
+        k=int(figures["k"]),
+        temperature=float(figures["temperature"]),
+    )
+    assert np.array_equal(predicted.numpy(), figures["predicted"])

@@ -142,8 +142,8 @@ class KMeans:
             tol=self.tol,
             generator=seeded(points.device, self.seed, "kmeans"),
         )
-        self.labels_ = _like(X, result.labels)
-        self.cluster_centers_ = _like(X, result.centers)
+        self.labels_ = same_kind(X, result.labels)
+        self.cluster_centers_ = same_kind(X, result.centers)
         self.inertia_ = result.inertia
         self.n_iter_ = result.iterations
         return self
@@ -154,7 +154,7 @@ class KMeans:
             raise UsageError("this KMeans is not fitted yet: call fit first")
         centers = torch.as_tensor(self.cluster_centers_)
         points = torch.as_tensor(X).to(centers.device, centers.dtype)
-        return _like(X, nearest_center(points, centers, metric=self.metric))
+        return same_kind(X, nearest_center(points, centers, metric=self.metric))
 
     def fit_predict(self, X: Data, y: object = None) -> Data:  # noqa: N803
         """`fit(X)` and its labels."""
@@ -162,5 +162,6 @@ class KMeans:
         return cast(Data, self.labels_)
 
 
-def _like(given: Data, answer: Tensor) -> Data:
+def same_kind(given: Data, answer: Tensor) -> Data:
+    """The answer as a tensor where a tensor was given, else as an array."""
     return answer if isinstance(given, Tensor) else answer.cpu().numpy()  # type: ignore[return-value]

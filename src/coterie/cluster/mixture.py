@@ -1,0 +1,191 @@
+"""Gaussian mixtures by expectation maximisation, on tensors of any device and on arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from coterie.cluster.kmeans import Data, Metric, kmeans, same_kind
+from coterie.errors import UsageError
+from coterie.seeding import generator as seeded
+
+Covariance = Literal["diagonal", "spherical"]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """K Gaussians: `weights` (K,), `means` (K, D) and `variances` (K, D), spherical ones alike in every column.
+
+    With `metric` cosine, points are taken by their direction.
+    """
+
+    weights: Tensor
+    means: Tensor
+    variances: Tensor
+    metric: Metric
+
+    def log_joint(self, points: Tensor) -> Tensor:
+        """`log(weight_k · N(x_i; μ_k, σ_k²))`, (N, K)."""
+        points = F.normalize(points, dim=1) if self.metric == "cosine" else points
+        # Squares expand to products; near the origin they lose fewer digits.
+        origin = self.means.mean(dim=0)
+        x, means, precision = points - origin, self.means - origin, self.variances.reciprocal()
+        distances = x.square() @ precision.T - 2 * x @ (means * precision).T + (means.square() * precision).sum(dim=1)
+        constant = self.variances.log().sum(dim=1) + points.shape[1] * math.log(2 * math.pi)
+        return self.weights.log() - 0.5 * (constant + distances.clamp(min=0))
+
+
+@dataclass(frozen=True)
+class MixtureResult:
+    """A fitted `mixture`, the `responsibilities` (N, K), the mean `log_likelihood` of a point, and `iterations`."""
+
+    mixture: Mixture
+    responsibilities: Tensor
+    log_likelihood: float
+    iterations: int
+
+
+def gaussian_mixture(
+    points: Tensor,
+    n_clusters: int,
+    *,
+    covariance: Covariance = "diagonal",
+    metric: Metric = "euclidean",
+    n_init: int = 10,
+    max_iter: int = 200,
+    tol: float = 1e-5,
+    reg_covar: float = 1e-6,
+    generator: torch.Generator,
+) -> MixtureResult:
+    """Fit a mixture by EM, started from k-means.
+
+    Args:
+        points: (N, D) floating point, finite.
+        n_clusters: K.
+        covariance: "diagonal", or "spherical" for one variance a cluster.
+        metric: "cosine" takes points by their direction.
+        n_init: restarts of the k-means that starts it.
+        max_iter: iterations at the most.
+        tol: EM rests when the mean log-likelihood rises by less.
+        reg_covar: added to every variance.
+        generator: on the points' device.
+
+    Raises:
+        UsageError: an argument out of range, or fewer points than clusters. CoterieError: points that are not finite.
+    """
+    if covariance not in ("diagonal", "spherical"):
+        raise UsageError(f"covariance is 'diagonal' or 'spherical', not '{covariance}'")
+    start = kmeans(points, n_clusters, metric=metric, n_init=n_init, generator=generator)
+    points = points if points.dtype == torch.float64 else points.float()
+    x = F.normalize(points, dim=1) if metric == "cosine" else points
+    mixture = _maximise(x, F.one_hot(start.labels, n_clusters).to(x.dtype), covariance, metric, reg_covar)
+    previous, iteration = -math.inf, 0
+    responsibilities, likelihood = _expect(x, mixture)
+    while iteration < max_iter and likelihood - previous > tol:
+        iteration += 1
+        mixture = _maximise(x, responsibilities, covariance, metric, reg_covar)
+        previous = likelihood
+        responsibilities, likelihood = _expect(x, mixture)
+    return MixtureResult(mixture, responsibilities, likelihood, iteration)
+
+
+def _expect(points: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
+    joint = mixture.log_joint(points)
+    evidence = joint.logsumexp(dim=1)
+    return (joint - evidence.unsqueeze(1)).exp(), float(evidence.double().mean())
+
+
+def _maximise(
+    points: Tensor, responsibilities: Tensor, covariance: Covariance, metric: Metric, reg_covar: float
+) -> Mixture:
+    counts = responsibilities.sum(dim=0).clamp(min=1e-10)
+    origin = points.mean(dim=0)
+    centred = points - origin
+    means = responsibilities.T @ centred / counts.unsqueeze(1)
+    variances = responsibilities.T @ centred.square() / counts.unsqueeze(1) - means.square()
+    variances = variances.clamp(min=0) + reg_covar
+    if covariance == "spherical":
+        variances = variances.mean(dim=1, keepdim=True).expand_as(means).contiguous()
+    return Mixture(counts / counts.sum(), means + origin, variances, metric)
+
+
+class GaussianMixture:
+    """Gaussian mixture with scikit-learn's manners, on tensors and arrays; answers come in the kind given.
+
+    Args:
+        n_components: K.
+        covariance: "diagonal" or "spherical". metric: "euclidean" or "cosine".
+        n_init: restarts of the k-means it starts from. max_iter, tol, reg_covar: see `gaussian_mixture`.
+        seed: same seed, same machine, same result.
+
+    Attributes:
+        weights_ (K,), means_ (K, D), covariances_ (K, D), labels_ (N,), log_likelihood_ (mean of a point), n_iter_.
+    """
+
+    def __init__(
+        self,
+        n_components: int,
+        *,
+        covariance: Covariance = "diagonal",
+        metric: Metric = "euclidean",
+        n_init: int = 10,
+        max_iter: int = 200,
+        tol: float = 1e-5,
+        reg_covar: float = 1e-6,
+        seed: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance: Covariance = covariance
+        self.metric: Metric = metric
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.seed = seed
+
+    def fit(self, X: Tensor | np.ndarray[Any, Any], y: object = None) -> GaussianMixture:  # noqa: ARG002, N803
+        """Fit to X (N, D); `y` is ignored."""
+        points = torch.as_tensor(X)
+        result = gaussian_mixture(
+            points,
+            self.n_components,
+            covariance=self.covariance,
+            metric=self.metric,
+            n_init=self.n_init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            reg_covar=self.reg_covar,
+            generator=seeded(points.device, self.seed, "mixture"),
+        )
+        self._mixture = result.mixture
+        self.weights_ = same_kind(X, result.mixture.weights)
+        self.means_ = same_kind(X, result.mixture.means)
+        self.covariances_ = same_kind(X, result.mixture.variances)
+        self.labels_ = same_kind(X, result.responsibilities.argmax(dim=1))
+        self.log_likelihood_ = result.log_likelihood
+        self.n_iter_ = result.iterations
+        return self
+
+    def predict_proba(self, X: Data) -> Data:  # noqa: N803
+        """Responsibilities (N, K)."""
+        return same_kind(X, self._joint(X).softmax(dim=1))
+
+    def predict(self, X: Data) -> Data:  # noqa: N803
+        """The likeliest component of each row: (N,) int64."""
+        return same_kind(X, self._joint(X).argmax(dim=1))
+
+    def score(self, X: Tensor | np.ndarray[Any, Any]) -> float:  # noqa: N803
+        """Mean log-likelihood of a row."""
+        return float(self._joint(X).logsumexp(dim=1).mean())
+
+    def _joint(self, points: Tensor | np.ndarray[Any, Any]) -> Tensor:
+        if not hasattr(self, "_mixture"):
+            raise UsageError("this GaussianMixture is not fitted yet: call fit first")
+        means = self._mixture.means
+        return self._mixture.log_joint(torch.as_tensor(points).to(means.device, means.dtype))
