@@ -92,7 +92,9 @@ def _add_fit(verbs: Any) -> None:
     parser.add_argument("source", metavar="SOURCE", help="a folder of images, an .npz with `images`, or `digits`")
     parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
-    parser.add_argument("--method", help="propos (default) or byol")
+    parser.add_argument(
+        "--method", help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam or cadecl"
+    )
     parser.add_argument("--recipe", metavar="NAME", help="settings by name, see `coterie recipes`, or a YAML file")
     parser.add_argument(
         "--set",

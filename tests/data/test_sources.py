@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from coterie.data import ingest as ingest_module
@@ -146,7 +147,9 @@ def test_too_large_for_memory_goes_to_a_file(
 ) -> None:
     monkeypatch.setattr(ingest_module, "_memory", lambda: 1000)
     in_memory, _ = ingest(ArraySource(blobs[0]), 8)
-    mapped, _ = ingest(ArraySource(blobs[0]), 8, scratch=tmp_path / "store.npy", channels=3)
+    mapped, _ = ingest(ArraySource(blobs[0]), 8, scratch=tmp_path / "store.npy")
     assert (tmp_path / "store.npy").stat().st_size > 60 * 3 * 64
-    assert isinstance(mapped.images.base, np.memmap) or isinstance(mapped.images, np.memmap)
-    assert np.array_equal(mapped.images[:, :1], in_memory.images)
+    assert isinstance(mapped.images, np.memmap)
+    assert np.array_equal(mapped.images, in_memory.images)
+    assert mapped.fingerprint() == in_memory.fingerprint()
+    assert torch.equal(mapped.rows(torch.tensor([5, 3])), in_memory.rows(torch.tensor([5, 3])))

@@ -106,7 +106,8 @@ def _compacted(images: npt.NDArray[np.uint8], good: npt.NDArray[np.bool_]) -> np
 
 def _to_grey(images: npt.NDArray[np.uint8], *, all_grey: bool) -> npt.NDArray[np.uint8]:
     if all_grey:
-        return np.ascontiguousarray(images[:, :1])
+        # Of a memory map only the batches asked for are ever read, so a view does.
+        return images[:, :1] if isinstance(images, np.memmap) else np.ascontiguousarray(images[:, :1])
     grey = np.empty((len(images), 1, *images.shape[2:]), dtype=np.uint8)
     luma = np.array([0.299, 0.587, 0.114], dtype=np.float32)
     for start in range(0, len(images), 1024):
