@@ -1,0 +1,129 @@
+"""Every method under one budget: same images, encoder, augmentation and epochs, several seeds.
+
+Run: python benchmarks/methods.py digits usps=usps.npz --epochs 40 --seeds 3
+
+Data is `digits` or NAME=PACK.npz with `images` and `labels`. Results are added to benchmarks/methods.json run by run;
+what is there already is not run again, so an interrupted benchmark goes on where it stopped. `--table` prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coterie.data.sources import open_source
+from coterie.evaluate.metrics import score
+
+RESULTS = Path(__file__).with_suffix(".json")
+METHODS = ["propos", "hadis", "digpro", "byol", "cc", "pcl", "moco", "simclr", "simsiam", "cadecl"]
+BASELINES = ["k-means on pixels", "mixture on pixels", "spectral on pixels"]
+Row = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="*", help="digits, or NAME=PACK.npz")
+    parser.add_argument("--methods", nargs="*", default=METHODS)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--table", action="store_true", help="print the table of what is there")
+    options = parser.parse_args()
+    for entry in options.data:
+        name, _, path = entry.partition("=")
+        for baseline in BASELINES:
+            run_once({"data": name, "method": baseline, "seed": 0, "epochs": 0}, path or name)
+        for seed in range(options.seeds):
+            for method in options.methods:
+                run_once({"data": name, "method": method, "seed": seed, "epochs": options.epochs}, path or name)
+    if options.table:
+        print(table(load()))
+
+
+def load() -> list[Row]:
+    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
+
+
+def run_once(key: Row, source: str) -> None:
+    """Run what `key` names and add its result, unless it is there."""
+    rows = load()
+    if any(key.items() <= row.items() for row in rows):
+        return
+    found = baseline_scores(key["method"], source) if key["method"] in BASELINES else fitted_scores(key, source)
+    row = {**key, **found}
+    print(json.dumps(row), flush=True)
+    RESULTS.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in [*rows, row]) + "\n]\n")
+
+
+def fitted_scores(key: Row, source: str) -> Row:
+    """Scores and seconds of a whole `coterie fit`."""
+    clusters = len(np.unique(open_source(source).labels))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        command = [sys.executable, "-m", "coterie", "fit", source, "-k", str(clusters), "--method", key["method"]]
+        command += ["--epochs", str(key["epochs"]), "--seed", str(key["seed"]), "--device", "cpu", "--quiet"]
+        subprocess.run([*command, "--out", str(out)], check=True)
+        summary = json.loads((out / "summary.json").read_text())
+    return {name: round(summary[name], 4) for name in ("acc", "nmi", "ari", "seconds")}
+
+
+def baseline_scores(name: str, source: str) -> Row:
+    """Scores and seconds of a classical method on pixels in [0, 1]."""
+    from sklearn.cluster import KMeans, SpectralClustering
+    from sklearn.mixture import GaussianMixture
+
+    opened = open_source(source)
+    images = np.stack([opened.decode(place, opened.outline().side) for place in range(len(opened.keys))])
+    images = images[..., :1] if opened.outline().grey else images
+    pixels = images.reshape(len(images), -1).astype(np.float32) / 255
+    clusters = len(np.unique(opened.labels))
+    began = time.perf_counter()
+    if name == "k-means on pixels":
+        labels = KMeans(clusters, n_init=10, random_state=0).fit_predict(pixels)
+    elif name == "mixture on pixels":
+        labels = GaussianMixture(clusters, covariance_type="diag", reg_covar=1e-3, random_state=0).fit_predict(pixels)
+    else:
+        spectral = SpectralClustering(clusters, affinity="nearest_neighbors", n_neighbors=10, random_state=0)
+        labels = spectral.fit_predict(pixels)
+    seconds = time.perf_counter() - began
+    scores = score(opened.labels, labels)
+    return {
+        "acc": round(scores.acc, 4),
+        "nmi": round(scores.nmi, 4),
+        "ari": round(scores.ari, 4),
+        "seconds": round(seconds, 2),
+    }
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown: mean ± deviation over seeds, best first within each data set."""
+    lines = ["| data | method | epochs | runs | ACC | NMI | ARI | seconds |", "|---|---|---|---|---|---|---|---|"]
+    groups: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["data"], row["method"], row["epochs"]), []).append(row)
+    order = {name: place for place, name in enumerate(dict.fromkeys(row["data"] for row in rows))}
+    for key, runs in sorted(groups.items(), key=lambda item: (order[item[0][0]], -mean(item[1], "acc"))):
+        cells = [f"{mean(runs, name):.3f}{deviation(runs, name)}" for name in ("acc", "nmi", "ari")]
+        cells = [*key[:2], str(key[2] or "–"), str(len(runs)), *cells, f"{mean(runs, 'seconds'):.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def mean(runs: list[Row], name: str) -> float:
+    return statistics.mean(run[name] for run in runs)
+
+
+def deviation(runs: list[Row], name: str) -> str:
+    return f" ± {statistics.stdev(run[name] for run in runs):.3f}" if len(runs) > 1 else ""
+
+
+if __name__ == "__main__":
+    main()
