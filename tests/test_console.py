@@ -29,7 +29,7 @@ def test_a_terminal_sees_a_bar_with_rate_and_time_left() -> None:
     made._bar.refresh()
     made.end()
     text = stream.getvalue()
-    assert "5/10" in text
+    assert "50%" in text
     assert "steps/s" in text
     assert "epoch 1/2" in text
 

@@ -15,7 +15,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from coterie.workflow.evaluate import Evaluation
@@ -46,10 +46,7 @@ class ConsoleListener(Listener):
         self._stage, self._total, self._done, self._unit, self._status = stage, total, 0, unit, ""
         self._began = self._logged = time.monotonic()
         if self._console.is_terminal:
-            self._bar = Progress(
-                SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Rate(unit), TimeRemainingColumn(),
-                TextColumn("{task.fields[status]}"), console=self._console, transient=True,
-            )  # fmt: skip
+            self._bar = Progress(*_columns(unit), console=self._console, transient=True)
             self._bar.start()
             self._bar.add_task(stage, total=total, status="")
 
@@ -88,15 +85,28 @@ class ConsoleListener(Listener):
         self.note(f"{words}  {self._status}".rstrip())
 
 
+def _columns(unit: str) -> list[ProgressColumn]:
+    """Narrow enough for eighty characters."""
+    one_line = Column(no_wrap=True, overflow="ellipsis")
+    return [
+        SpinnerColumn(),
+        TextColumn("{task.description}", table_column=one_line),
+        BarColumn(bar_width=12),
+        _Rate(unit),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[status]}", table_column=one_line),
+    ]
+
+
 class _Rate(ProgressColumn):
     def __init__(self, unit: str) -> None:
-        super().__init__()
+        super().__init__(table_column=Column(no_wrap=True))
         self._unit = unit
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        rate = "" if speed is None else f"  {speed:.1f} {self._unit}/s"
-        return Text(f"{int(task.completed)}/{int(task.total or 0)}{rate}")
+        share = f"{task.percentage:.0f}%"
+        return Text(share if speed is None else f"{share} {speed:.0f} {self._unit}/s")
 
 
 def print_comparison(summary: dict[str, Any], out: Console) -> None:

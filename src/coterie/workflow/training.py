@@ -156,5 +156,4 @@ class _Observer:
 
 def _status(record: dict[str, Any], epochs: int) -> str:
     words = [f"epoch {record['epoch']}/{epochs}", f"loss {sum(record['losses'].values()):.3f}"]
-    words += [f"{name} {record[name]:.3f}" for name in ("acc", "spread") if name in record]
-    return "  ".join([*words, f"{record['pairs_per_second']:.0f} images/s"])
+    return "  ".join([*words, *(f"{name} {record[name]:.3f}" for name in ("acc",) if name in record)])
