@@ -53,3 +53,27 @@ def test_killed_and_resumed(command: list[str], tmp_path: Path, epochs: int) -> 
 def test_resume_without_a_run_starts_one(command: list[str], tmp_path: Path) -> None:
     assert main([*command, "--out", str(tmp_path / "run"), "--resume"]) == 0
     assert (tmp_path / "run" / "summary.json").is_file()
+
+
+def test_the_same_command_resumes_whatever_it_sets(tmp_path: Path, command: list[str]) -> None:
+    """Settings that are adapted to one another, as the warm-up to the epochs, are no difference."""
+    (tmp_path / "mine.yaml").write_text("method: propos\ntrain: {epochs: 60, warmup_epochs: 12, batch_size: 5000}")
+    given = ["fit", command[1], "-k", "3", "--recipe", str(tmp_path / "mine.yaml"), "--epochs", "5", "--quiet"]
+    given += ["--set", "hidden=16", "--set", "projection=8", "--out", str(tmp_path / "run")]
+    assert main(given) == 0
+    (tmp_path / "run" / "summary.json").unlink()
+    assert main([*given, "--resume"]) == 0
+    assert main(["fit", command[1], "--out", str(tmp_path / "run"), "--resume", "--quiet"]) == 0
+    assert main([*given, "--set", "hidden=17", "--resume"]) == 2
+
+
+def test_interrupted_by_the_keyboard(command: list[str], tmp_path: Path) -> None:
+    arguments = [*command, "--set", "epochs=400", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen([sys.executable, "-m", "coterie", *arguments], stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (tmp_path / "run" / "metrics.jsonl").is_file():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.startswith("coterie: interrupted; go on with: coterie fit")
+    assert errors.count("\n") == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import yaml
@@ -132,17 +132,16 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def differences(config: RunConfig, request: Request) -> list[str]:
-    """The explicitly requested options in which a saved configuration differs: `name (saved, asked)`."""
-    asked = merge(recipe_values(request), asked_values(request))
+def differences(config: RunConfig, request: Request, outline: Outline) -> list[str]:
+    """Names of the options a request or its recipe sets otherwise than a saved configuration has them."""
+    wanted = plain(assemble(replace(request, clusters=request.clusters or config.clusters), outline))
     saved = plain(config)
     found = []
-    for key, value in asked.items():
-        pairs = value.items() if key in SECTIONS and isinstance(value, Mapping) else [(None, value)]
-        for name, wanted in pairs:
-            had = saved[key].get(name) if name is not None else saved.get(key)
-            if plain(wanted) != had and str(wanted) != str(had):
-                found.append(f"{key}.{name}" if name else key)
+    for key, value in merge(recipe_values(request), asked_values(request)).items():
+        for name in value if key in SECTIONS else [None]:
+            was, wants = (values[key] if name is None else values[key].get(name) for values in (saved, wanted))
+            if was != wants:
+                found.append(key if name is None else f"{key}.{name}")
     return found
 
 

@@ -48,11 +48,12 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
     folder = RunFolder(out)
     resuming = resume and folder.config.is_file()
     if resuming:
-        config = _saved_config(folder, request)
+        saved = folder.read_config()
+        source = open_source(request.source, labels_from_folders=saved.data.labels_from_folders)
+        config = _agreed(folder, saved, differences(saved, request, source.outline()))
         if folder.finished:
             listener.note(f"{out} is finished already")
             return folder.read_summary()
-        source = open_source(request.source, labels_from_folders=config.data.labels_from_folders)
     else:
         folder.check_free()
         source = open_source(request.source, labels_from_folders=takes_folders_as_labels(request))
@@ -72,9 +73,7 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
     return summary
 
 
-def _saved_config(folder: RunFolder, request: Request) -> RunConfig:
-    config = folder.read_config()
-    differing = differences(config, request)
+def _agreed(folder: RunFolder, config: RunConfig, differing: list[str]) -> RunConfig:
     if differing:
         raise UsageError(
             f"{folder.root} was started with another {' and '.join(differing)}: leave that option out to resume, "
