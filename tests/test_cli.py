@@ -150,11 +150,11 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_demo_learns_digits(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real demo on a sixth of its epochs; the whole of it is measured in benchmarks/."""
+    """The real demo on a quarter of its epochs; the whole of it is measured in benchmarks/."""
     from coterie.workflow import demo as module
 
     real = module.Request
-    monkeypatch.setattr(module, "Request", lambda **options: real(**options, epochs=10))
+    monkeypatch.setattr(module, "Request", lambda **options: real(**options, epochs=16))
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--quiet"]) == 0
     printed = capsys.readouterr().out
@@ -162,7 +162,8 @@ def test_demo_learns_digits(
     assert str(tmp_path / "coterie-demo" / "report.html") in printed
     summary = json.loads((tmp_path / "coterie-demo" / "summary.json").read_text())
     assert summary["images"] == 1797
-    assert summary["acc"] > 0.7
+    # 0.89 to 0.91 was seen with one thread and two, in bfloat16 and in float32.
+    assert summary["acc"] > summary["baseline"]["acc"] + 0.03
     assert module.free_folder(Path("coterie-demo")) == Path("coterie-demo-2")
 
 
