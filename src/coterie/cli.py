@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for bad use, 130 when interrupted."""
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for bad use, 130 or 143 when stopped."""
     from coterie.errors import CoterieError
 
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CoterieError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail(_interrupted(options, given), 130)
+        return _fail(_interrupted(options, given), 128 + getattr(options, "signal", signal.SIGINT))
     except BrokenPipeError:
         sys.stderr.close()  # Whoever read standard output has gone, as after `| head`.
         return 1
@@ -151,7 +153,7 @@ def _demo(options: argparse.Namespace) -> None:
     from coterie.console import print_comparison, results
     from coterie.workflow.demo import demo
 
-    with _Listening(options.quiet) as listener:
+    with _Listening(options) as listener:
         folder, summary = demo(options.out, listener, seed=options.seed)
     options.out = folder
     out = results()
@@ -169,7 +171,7 @@ def _fit(options: argparse.Namespace) -> None:
         settings=tuple(options.settings),
         labels_from_folders=options.labels_from_folders,
     )
-    with _Listening(options.quiet) as listener:
+    with _Listening(options) as listener:
         summary = fit(request, options.out, listener, resume=options.resume)
     if not options.quiet:
         from coterie.console import print_comparison, results
@@ -185,7 +187,7 @@ def _assign(options: argparse.Namespace) -> None:
     from coterie.files import write_text
     from coterie.workflow.assign import assign
 
-    with _Listening(options.quiet) as listener:
+    with _Listening(options) as listener:
         assignments, skipped = assign(options.folder, options.source, listener, device=options.device)
         for entry in skipped:
             listener.note(f"left out {entry.key}: {entry.reason}")
@@ -223,20 +225,34 @@ def _recipes(_: argparse.Namespace) -> None:
 
 
 class _Listening:
-    """A listener for the length of a command; the terminal is left as it was."""
+    """A listener for the length of a command. Ctrl-C and SIGTERM end the command after the step at hand.
 
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
+    In the middle of a step an interrupt could tear a file that is being written; a second one is taken at its word.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Listener:
         from coterie.console import ConsoleListener
         from coterie.workflow.listener import Listener
 
-        self._listener = Listener() if self._quiet else ConsoleListener()
+        self._listener = Listener() if self._options.quiet else ConsoleListener()
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         return self._listener
 
     def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
         self._listener.close()
+
+    def _stop(self, number: int, _: object) -> None:
+        self._options.signal = number
+        if self._listener.stopping:
+            raise KeyboardInterrupt
+        self._listener.stopping = True
 
 
 def _interrupted(options: argparse.Namespace, given: list[str]) -> str:

@@ -51,6 +51,7 @@ class ConsoleListener(Listener):
             self._bar.add_task(stage, total=total, status="")
 
     def advance(self, steps: int = 1) -> None:
+        super().advance(steps)
         self._done += steps
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0], steps)

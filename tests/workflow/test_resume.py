@@ -67,13 +67,14 @@ def test_the_same_command_resumes_whatever_it_sets(tmp_path: Path, command: list
     assert main([*given, "--set", "hidden=17", "--resume"]) == 2
 
 
-def test_interrupted_by_the_keyboard(command: list[str], tmp_path: Path) -> None:
-    arguments = [*command, "--set", "epochs=400", "--out", str(tmp_path / "run")]
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_from_outside(command: list[str], tmp_path: Path, number: int, code: int) -> None:
+    arguments = [*command, "--set", "epochs=4000", "--out", str(tmp_path / "run")]
     process = subprocess.Popen([sys.executable, "-m", "coterie", *arguments], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (tmp_path / "run" / "metrics.jsonl").is_file():
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == code, errors
     assert errors.startswith("coterie: interrupted; go on with: coterie fit")
     assert errors.count("\n") == 1

@@ -41,9 +41,29 @@ def ingest(
     Raises:
         UsageError: not one image could be read.
     """
-    count = len(source.keys)
-    images = allocate((count, 3, side, side), scratch)
-    grey = np.zeros(count, dtype=bool)
+    images = allocate((len(source.keys), 3, side, side), scratch)
+    reasons, grey = _decode_into(images, source, side, on_image)
+    good = np.array([reason is None for reason in reasons])
+    skipped = list(source.skipped)
+    skipped += [Skipped(source.keys[place], reason) for place, reason in enumerate(reasons) if reason is not None]
+    if not good.any():
+        first = skipped[-len(reasons)]
+        raise UsageError(f"none of the {len(reasons)} images could be read; the first: {first.key}: {first.reason}")
+    if not good.all():
+        images = _compacted(images, good)
+    all_grey = bool(grey[good].all())
+    if channels == 1 or (channels is None and all_grey):
+        images = _to_grey(images, all_grey=all_grey)
+    labels = None if source.labels is None else source.labels[good]
+    keys = [key for key, fine in zip(source.keys, good, strict=True) if fine]
+    return Store(images, keys, labels, source.class_names), skipped
+
+
+def _decode_into(
+    images: npt.NDArray[np.uint8], source: Source, side: int, on_image: Callable[[], None]
+) -> tuple[list[str | None], npt.NDArray[np.bool_]]:
+    """Fill `images` (N, 3, S, S); returns why each could not be read, None where it could, and which are grey."""
+    grey = np.zeros(len(images), dtype=bool)
 
     def work(place: int) -> str | None:
         try:
@@ -54,19 +74,7 @@ def ingest(
         grey[place] = bool((pixels == pixels[..., :1]).all())
         return None
 
-    reasons = _in_parallel(work, count, on_image)
-    good = np.array([reason is None for reason in reasons])
-    skipped = list(source.skipped)
-    skipped += [Skipped(source.keys[place], reason) for place, reason in enumerate(reasons) if reason is not None]
-    if not good.any():
-        raise UsageError(f"none of the {count} images could be read; the first: {skipped[0].key}: {skipped[0].reason}")
-    if not good.all():
-        images = _compacted(images, good)
-    if channels == 1 or (channels is None and bool(grey[good].all())):
-        images = _to_grey(images, all_grey=bool(grey[good].all()))
-    labels = None if source.labels is None else source.labels[good]
-    keys = [key for key, fine in zip(source.keys, good, strict=True) if fine]
-    return Store(images, keys, labels, source.class_names), skipped
+    return _in_parallel(work, len(images), on_image), grey
 
 
 def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uint8]:

@@ -63,11 +63,11 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
         _announce(config, len(source.keys), folder, listener)
     try:
         store = _read(source, config, folder, listener)
-    except UsageError:
+        fitted = train(store, config, listener, folder=folder)
+    except UsageError:  # What it raises is found out before anything is learnt.
         if not resuming:
             folder.withdraw()
         raise
-    fitted = train(store, config, listener, folder=folder)
     summary = _write_results(folder, config, store, source, fitted, listener)
     folder.scratch.unlink(missing_ok=True)
     return summary

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 
 class Listener:
-    """Hears of a run's progress; this one keeps silent. Stages follow one another and do not nest."""
+    """Hears of a run's progress; this one keeps silent. Stages follow one another and do not nest.
+
+    Where `stopping` is set, the next `advance` raises KeyboardInterrupt: between two steps nothing is half done.
+    """
+
+    stopping = False
 
     def note(self, text: str) -> None:
         """Something a person may want to know."""
@@ -12,8 +17,10 @@ class Listener:
     def begin(self, stage: str, total: int, unit: str) -> None:
         """A stage of `total` steps of `unit` begins."""
 
-    def advance(self, steps: int = 1) -> None:
+    def advance(self, steps: int = 1) -> None:  # noqa: ARG002
         """Some steps are done."""
+        if self.stopping:
+            raise KeyboardInterrupt
 
     def describe(self, status: str) -> None:
         """A short word on how the stage goes."""

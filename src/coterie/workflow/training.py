@@ -18,6 +18,7 @@ from coterie.data.loader import ImageFeed
 from coterie.data.store import Store
 from coterie.errors import CoterieError, UsageError
 from coterie.evaluate.metrics import confusion, normalised_mutual_information, score
+from coterie.methods import Method
 from coterie.runs.config import RunConfig
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Blueprint, Embedded, Model, embed_store
@@ -57,15 +58,7 @@ def train(store: Store, config: RunConfig, listener: Listener, *, folder: RunFol
     method.check(len(store))
     runtime.prepare(method)
     normalisation = Normalisation(*store.channel_statistics())
-    feed = ImageFeed(
-        store,
-        normalisation,
-        config=config.augment,
-        views=method.views,
-        batch_size=config.train.batch_size,
-        device=runtime.device,
-        seed=config.seed,
-    )
+    feed = _feed(store, normalisation, method, config, runtime.device)
     loop = Loop(method, feed, config.train, config.seed, runtime.device, on_step=listener.advance)
     began = time.perf_counter()
     checkpoint = None if folder is None else Checkpoint(folder.checkpoint, store.fingerprint())
@@ -83,6 +76,20 @@ def train(store: Store, config: RunConfig, listener: Listener, *, folder: RunFol
     groups = fit_groups(embedded.embeddings, labels, config.clusters)
     model = Model(blueprint, method, normalisation, groups, config.precision)
     return Fitted(model, embedded, model.group(embedded), before + time.perf_counter() - began)
+
+
+def _feed(
+    store: Store, normalisation: Normalisation, method: Method, config: RunConfig, device: torch.device
+) -> ImageFeed:
+    return ImageFeed(
+        store,
+        normalisation,
+        config=config.augment,
+        views=method.views,
+        batch_size=config.train.batch_size,
+        device=device,
+        seed=config.seed,
+    )
 
 
 def check_enough(images: int, clusters: int) -> None:

@@ -29,32 +29,13 @@ def colour_maps(means: Tensor, config: AugmentConfig, generator: torch.Generator
         A (n, C, C) and b (n, C).
     """
     n, channels = means.shape
-    device = means.device
-    luma = torch.tensor(_LUMA if channels == 3 else (1.0 / channels,) * channels, device=device)
-    identity = torch.eye(channels, device=device).expand(n, channels, channels)
-    greying = luma.expand(channels, channels)
-    strength = torch.tensor([config.brightness, config.contrast, config.saturation], device=device)
-    drawn = torch.rand(n, 10, generator=generator, device=device)
-    factors = (1 + (2 * drawn[:, :3] - 1) * strength).clamp(min=0)
-    factors = torch.where(drawn[:, 3:4] < config.jitter, factors, torch.ones_like(factors))
-    turn = torch.where(drawn[:, 3] < config.jitter, (2 * drawn[:, 4] - 1) * config.hue, torch.zeros_like(drawn[:, 4]))
-    saturation = factors[:, 2].view(n, 1, 1)
-    # Linear part of each change, (n, 4, C, C); contrast also adds a constant, see below.
-    changes = torch.stack(
-        [
-            factors[:, 0].view(n, 1, 1) * identity,
-            factors[:, 1].view(n, 1, 1) * identity,
-            saturation * identity + (1 - saturation) * greying,
-            _hue_turn(turn) if channels == 3 else identity,
-        ],
-        dim=1,
-    )
-    pull = torch.stack(
-        [torch.zeros_like(turn), 1 - factors[:, 1], torch.zeros_like(turn), torch.zeros_like(turn)], dim=1
-    )
+    luma = _luma(channels, means.device)
+    drawn = torch.rand(n, 10, generator=generator, device=means.device)
+    changes, pull = _changes(drawn[:, :5], channels, config)
     order = drawn[:, 5:9].argsort(dim=1)
+    identity = torch.eye(channels, device=means.device).expand(n, channels, channels)
     matrix, offset = identity, torch.zeros_like(means)
-    rows = torch.arange(n, device=device)
+    rows = torch.arange(n, device=means.device)
     for place in range(4):
         which = order[:, place]
         change = changes[rows, which]
@@ -63,8 +44,33 @@ def colour_maps(means: Tensor, config: AugmentConfig, generator: torch.Generator
         matrix = torch.bmm(change, matrix)
         offset = torch.einsum("nij,nj->ni", change, offset) + (pull[rows, which] * level).unsqueeze(1)
     grey = (drawn[:, 9] < config.grey).view(n, 1, 1)
-    last = torch.where(grey, greying, identity)
+    last = torch.where(grey, luma.expand(channels, channels), identity)
     return torch.bmm(last, matrix), torch.einsum("nij,nj->ni", last, offset)
+
+
+def _luma(channels: int, device: torch.device) -> Tensor:
+    return torch.tensor(_LUMA if channels == 3 else (1.0 / channels,) * channels, device=device)
+
+
+def _changes(drawn: Tensor, channels: int, config: AugmentConfig) -> tuple[Tensor, Tensor]:
+    """Brightness, contrast, saturation and hue as matrices (n, 4, C, C), and how far each pulls to the mean (n, 4).
+
+    Of the uniform numbers `drawn` (n, 5) the fourth decides whether an image is jittered at all.
+    """
+    n, device = len(drawn), drawn.device
+    strength = torch.tensor([config.brightness, config.contrast, config.saturation], device=device)
+    jittered = drawn[:, 3:4] < config.jitter
+    factors = (1 + (2 * drawn[:, :3] - 1) * strength).clamp(min=0)
+    factors = torch.where(jittered, factors, torch.ones_like(factors))
+    turn = (2 * drawn[:, 4] - 1) * config.hue * jittered[:, 0]
+    identity = torch.eye(channels, device=device).expand(n, channels, channels)
+    brightness, contrast, saturation = (factors[:, place].view(n, 1, 1) for place in range(3))
+    greyer = (1 - saturation) * _luma(channels, device).expand(channels, channels)
+    hue = _hue_turn(turn) if channels == 3 else identity
+    changes = torch.stack([brightness * identity, contrast * identity, saturation * identity + greyer, hue], dim=1)
+    pull = torch.zeros(n, 4, device=device)
+    pull[:, 1] = 1 - factors[:, 1]
+    return changes, pull
 
 
 def _hue_turn(turn: Tensor) -> Tensor:
