@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from coterie.data.folder import Skipped
 from coterie.data.sources import Source
 from coterie.data.store import Store
 from coterie.errors import CoterieError, UsageError
+
+T = TypeVar("T")
 
 
 def ingest(
@@ -74,7 +77,7 @@ def _decode_into(
         grey[place] = bool((pixels == pixels[..., :1]).all())
         return None
 
-    return _in_parallel(work, len(images), on_image), grey
+    return in_parallel(work, range(len(images)), on_image), grey
 
 
 def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uint8]:
@@ -92,15 +95,18 @@ def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uin
         raise CoterieError(f"{scratch}: no room for {size / 1e9:.1f} GB of images: {error.strerror}") from None
 
 
-def _in_parallel(work: Callable[[int], str | None], count: int, on_image: Callable[[], None]) -> list[str | None]:
-    reasons: list[str | None] = []
-    # Pillow and its decoders warn about odd but usable files; a damaged one is reported by its exception.
+def in_parallel(work: Callable[[int], T], places: Iterable[int], on_done: Callable[[], None] = lambda: None) -> list[T]:
+    """`work` of each place, in order, on all cores; `on_done` is called after each, from the calling thread.
+
+    Meant for decoding: Pillow's warnings about odd but usable files are silenced, a damaged one raises.
+    """
+    done = []
     with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
         warnings.simplefilter("ignore")
-        for reason in pool.map(work, range(count)):
-            reasons.append(reason)
-            on_image()
-    return reasons
+        for result in pool.map(work, places):
+            done.append(result)
+            on_done()
+    return done
 
 
 def _compacted(images: npt.NDArray[np.uint8], good: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:

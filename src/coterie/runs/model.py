@@ -121,6 +121,8 @@ class Model:
             normalisation = read(Normalisation, description["normalisation"])
             tensors = safetensors.torch.load_file(folder / "model.safetensors")
             groups = Groups(**{name: tensors.pop(f"groups.{name}") for name in _GROUPS})
+            if len(groups.centers) != blueprint.clusters:
+                raise ValueError(f"{len(groups.centers)} centers for {blueprint.clusters} clusters")
             method = blueprint.build()
             method.load_state_dict({name.removeprefix("method."): value for name, value in tensors.items()})
             precision = _precision(device, description["precision"])

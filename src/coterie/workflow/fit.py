@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import coterie
 from coterie.data.augment import describe_views
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
-from coterie.data.ingest import cores, ingest
+from coterie.data.ingest import in_parallel, ingest
 from coterie.data.sources import Source, open_source
 from coterie.data.store import Store
 from coterie.errors import UsageError
@@ -64,8 +63,8 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
     try:
         store = _read(source, config, folder, listener)
         fitted = train(store, config, listener, folder=folder)
-    except UsageError:  # What it raises is found out before anything is learnt.
-        if not resuming:
+    except UsageError:
+        if not resuming and not folder.metrics.exists():  # Nothing is learnt yet, so nothing is lost.
             folder.withdraw()
         raise
     summary = _write_results(folder, config, store, source, fitted, listener)
@@ -171,8 +170,7 @@ def _thumbnails(source: Source, assignments: Assignments, embeddings: Any) -> Th
             return source.decode(places[assignments.keys[row]], side)
 
     thumbnails = Thumbnails({})
-    with ThreadPoolExecutor(cores()) as pool:
-        for row, pixels in zip(rows, pool.map(decode, rows), strict=True):
-            if pixels is not None:
-                thumbnails.add(row, pixels)
+    for row, pixels in zip(rows, in_parallel(decode, rows), strict=True):
+        if pixels is not None:
+            thumbnails.add(row, pixels)
     return thumbnails

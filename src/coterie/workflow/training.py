@@ -163,4 +163,5 @@ class _Observer:
 
 def _status(record: dict[str, Any], epochs: int) -> str:
     words = [f"epoch {record['epoch']}/{epochs}", f"loss {sum(record['losses'].values()):.3f}"]
-    return "  ".join([*words, *(f"{name} {record[name]:.3f}" for name in ("acc",) if name in record)])
+    words += [f"acc {record['acc']:.3f}"] if "acc" in record else []
+    return "  ".join(words)
