@@ -91,11 +91,13 @@ def _add_fit(verbs: Any) -> None:
         "coterie fit photos/ -k 12 --out groups\n  coterie fit cats-and-dogs/ -k 2 --labels-from-folders "
         "--set train.batch_size=64 --out pets",
     )  # fmt: skip
-    parser.add_argument("source", metavar="SOURCE", help="a folder of images, an .npz with `images`, or `digits`")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a folder of images, an .npz with `images` (or `features`), or `digits`"
+    )
     parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
     parser.add_argument(
-        "--method", help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam or cadecl"
+        "--method", help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl or lnscc"
     )
     parser.add_argument("--recipe", metavar="NAME", help="settings by name, see `coterie recipes`, or a YAML file")
     parser.add_argument(
@@ -112,7 +114,20 @@ def _add_fit(verbs: Any) -> None:
     parser.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
+    parser.add_argument(
+        "--features-from", metavar="RUN|hf:NAME", help="lnscc: take features of the images from a run or a model"
+    )
+    parser.add_argument(
+        "--proportions", type=_shares, default=(), metavar="S,S,…", help="lnscc: wanted sizes of the groups"
+    )
     parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' must be numbers, as in 0.5,0.3,0.2") from None
 
 
 def _add_assign(verbs: Any) -> None:
@@ -167,7 +182,7 @@ def _fit(options: argparse.Namespace) -> None:
 
     names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed")
     request = Request(
-        **{name: getattr(options, name) for name in names},
+        **{name: getattr(options, name) for name in (*names, "features_from", "proportions")},
         settings=tuple(options.settings),
         labels_from_folders=options.labels_from_folders,
     )

@@ -11,25 +11,27 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 
-from coterie.data.ingest import ingest
-from coterie.data.sources import Source, open_source
-from coterie.data.store import Store
+from coterie.data.base import Rows, Source
+from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.files import write_text
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
+from coterie.runs.model_files import load_model, open_extractor, save_model
 from coterie.workflow.assemble import Request, assemble
+from coterie.workflow.gather import Wanted, check_kind, gather, wanted_by
 from coterie.workflow.listener import Listener
 from coterie.workflow.training import train
 
-Images = str | Path | npt.NDArray[np.uint8] | torch.Tensor
+Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 
 
 class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns to embed images and groups them.
 
-    Images come as a folder, an `.npz` file, or an array or tensor (N, H, W[, C]) of uint8.
+    Images come as a folder, an `.npz` file, or an array or tensor (N, H, W[, C]) of uint8; features, for a method
+    that learns from them, as an `.npz` file or an array or tensor (N, D) of floats.
 
     Args:
         n_clusters: K.
@@ -41,11 +43,13 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         device: "auto", "cpu" or "cuda".
         precision: "auto", "float32" or "bfloat16".
         seed: same seed, same machine, same result.
+        features_from: for a method on features that is given images, what makes the features: a finished run's folder
+            or `hf:NAME`.
 
     Attributes:
         labels_: (N,) int64, the cluster of each image.
         confidence_: (N,) between 0 and 1. outliers_: (N,) bool.
-        embeddings_: (N, d) float32, of unit length.
+        embeddings_: (N, d) float32, of unit length where the method compares them by direction.
         keys_: N names: paths below the folder, or numbers. skipped_: files left out, with reasons.
         model_: the trained `coterie.runs.model.Model`.
     """
@@ -62,6 +66,7 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         device: str = "auto",
         precision: str = "auto",
         seed: int = 0,
+        features_from: str | None = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.method = method
@@ -72,6 +77,7 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         self.device = device
         self.precision = precision
         self.seed = seed
+        self.features_from = features_from
 
     def fit(self, X: Images, y: object = None, *, listener: Listener | None = None) -> Clusterer:  # noqa: ARG002, N803
         """Learn from images X; `y` is ignored, `listener` hears of the progress.
@@ -80,6 +86,7 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
             UsageError: images or options that cannot be used. CoterieError: training failed.
         """
         source = _open(X)
+        extractor = None if self.features_from is None else open_extractor(self.features_from, device=self.device)
         request = Request(
             source=str(X) if isinstance(X, (str, Path)) else "array",
             clusters=self.n_clusters,
@@ -91,13 +98,16 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
             device=self.device,
             precision=self.precision,
             seed=self.seed,
+            features_from=self.features_from,
         )
         config = assemble(request, source.outline())
-        store, self.skipped_ = ingest(source, config.data.side)
-        fitted = train(store, config, listener or Listener())
+        check_kind(source, config.method, extracting=extractor is not None)
+        listener = listener or Listener()
+        rows, self.skipped_ = gather(source, Wanted(config.method, config.data.side, extractor=extractor), listener)
+        fitted = train(rows, config, listener, extractor=extractor)
         self.model_ = fitted.model
         self.embeddings_ = fitted.embedded.embeddings.cpu().numpy()
-        self._take(Assignments.of(store.keys, fitted.grouping))
+        self._take(Assignments.of(rows.keys, fitted.grouping))
         return self
 
     def predict(self, X: Images) -> npt.NDArray[np.int64]:  # noqa: N803
@@ -105,20 +115,20 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         return self.assign(X).clusters
 
     def transform(self, X: Images) -> npt.NDArray[np.float32]:  # noqa: N803
-        """Embeddings (N, d) of images, of unit length."""
+        """Embeddings (N, d) of images, of unit length where the method compares them by direction."""
         model = self._fitted()
-        embeddings: npt.NDArray[np.float32] = model.embed(self._store(X)).embeddings.cpu().numpy()
+        embeddings: npt.NDArray[np.float32] = model.embed(self._rows(X)).embeddings.cpu().numpy()
         return embeddings
 
     def assign(self, X: Images) -> Assignments:  # noqa: N803
         """Clusters of images with their keys, confidence and outliers."""
-        model, store = self._fitted(), self._store(X)
-        return Assignments.of(store.keys, model.group(model.embed(store)))
+        model, rows = self._fitted(), self._rows(X)
+        return Assignments.of(rows.keys, model.group(model.embed(rows)))
 
     def save(self, path: str | Path) -> None:
         """Write the model and the assignments into the folder `path`; `coterie.load` reads them."""
         folder = RunFolder(Path(path))
-        self._fitted().save(folder.model)
+        save_model(self._fitted(), folder.model)
         table = Assignments(self.keys_, self.labels_, self.confidence_, self.outliers_)
         write_text(folder.assignments, table.to_csv())
 
@@ -127,9 +137,8 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
             raise UsageError("this Clusterer is not fitted yet: call fit first")
         return self.model_
 
-    def _store(self, images: Images) -> Store:
-        blueprint = self._fitted().blueprint
-        return ingest(_open(images), blueprint.side, channels=blueprint.channels)[0]
+    def _rows(self, images: Images) -> Rows:
+        return gather(_open(images), wanted_by(self._fitted()), Listener())[0]
 
     def _take(self, assignments: Assignments) -> None:
         self.keys_ = list(assignments.keys)
@@ -148,7 +157,7 @@ def load(path: str | Path, *, device: str = "auto") -> Clusterer:
         UsageError: there is no model. CoterieError: it is damaged or of another version.
     """
     folder = RunFolder(Path(path))
-    model = Model.load(folder.model, device=device)
+    model = load_model(folder.model, device=device)
     clusterer = Clusterer(model.blueprint.clusters, method=model.blueprint.method, device=device)
     clusterer.model_ = model
     if folder.assignments.is_file():

@@ -8,23 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import small
 from coterie import Clusterer
 from coterie.cli import main
-from coterie.methods import method_names
-
-SMALL = {"pcl": {"granularities": [6, 9], "queue": 24}, "moco": {"queue": 24}}
+from coterie.methods import method_names, method_type
 
 
 def settings(name: str) -> dict[str, object]:
-    return {"hidden": 16, "projection": 8, "train.batch_size": 20, **SMALL.get(name, {})}
+    return {"train.batch_size": 20, **small.options(name)}
 
 
 @pytest.mark.parametrize("name", method_names())
 def test_on_grey_and_colour_images(name: str, tmp_path: Path, blobs: tuple) -> None:
     colour = np.random.default_rng(0).integers(0, 255, (24, 32, 32, 3), dtype=np.uint8)
     for kind, images in (("grey", blobs[0]), ("colour", colour)):
-        np.savez(tmp_path / f"{kind}.npz", images=images)
-        command = ["fit", str(tmp_path / f"{kind}.npz"), "-k", "3", "--method", name, "--epochs", "2"]
+        source = small.source(name, images, tmp_path / f"{kind}.npz")
+        command = ["fit", str(source), "-k", "3", "--method", name, "--epochs", "2"]
         command += [part for key, value in settings(name).items() for part in ("--set", f"{key}={value}")]
         assert main([*command, "--set", "warmup_epochs=1", "--quiet", "--out", str(tmp_path / kind)]) == 0
         summary = json.loads((tmp_path / kind / "summary.json").read_text())
@@ -34,6 +33,7 @@ def test_on_grey_and_colour_images(name: str, tmp_path: Path, blobs: tuple) -> N
 @pytest.mark.parametrize("name", method_names())
 def test_from_python_and_to_the_bit_again(name: str, blobs: tuple) -> None:
     options = {**settings(name), "warmup_epochs": 1}
-    first, again = (Clusterer(3, method=name, epochs=3, options=options, device="cpu").fit(blobs[0]) for _ in range(2))
+    data = blobs[0] if method_type(name).inputs == "images" else small.as_features(blobs[0])
+    first, again = (Clusterer(3, method=name, epochs=3, options=options, device="cpu").fit(data) for _ in range(2))
     assert np.array_equal(first.embeddings_, again.embeddings_)
-    assert np.array_equal(first.predict(blobs[0]), first.labels_)
+    assert np.array_equal(first.predict(data), first.labels_)

@@ -4,20 +4,31 @@ import dataclasses
 
 import pytest
 import torch
+from torch import nn
 
+import small
 from coterie.cluster import KMeansResult, kmeans
 from coterie.config import read
 from coterie.errors import UsageError
 from coterie.methods import Batch, Method, build_method, method_names, method_type
 from coterie.schedule import Progress
 
-SMALL: dict[str, dict[str, object]] = {"pcl": {"granularities": [6, 9], "queue": 24}, "moco": {"queue": 24}}
-
 
 def build(name: str, *, seed: int = 0, **options: object) -> Method:
-    small = {"hidden": 16, "projection": 8, **SMALL.get(name, {}), **options}
-    config = read(method_type(name).Config, small)
-    return build_method(name, config, backbone="convnet-small", channels=1, side=8, n_clusters=3, seed=seed)
+    config = read(method_type(name).Config, {**small.options(name), **options})
+    return build_method(name, config, backbone="convnet-small", shape=shape(name), n_clusters=3, seed=seed)
+
+
+def shape(name: str) -> tuple[int, ...]:
+    return (1, 8, 8) if method_type(name).inputs == "images" else (6,)
+
+
+def name_of(method: Method) -> str:
+    return type(method).__module__.rpartition(".")[2]
+
+
+def inputs(name: str, *counts: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*counts, *shape(name), generator=torch.Generator().manual_seed(seed))
 
 
 def batch(n: int = 12, *, epoch: int = 5, labels: bool = True, seed: int = 0) -> Batch:
@@ -35,7 +46,7 @@ def after_e_step(method: Method, given: Batch) -> Batch:
     if asked is None:
         return dataclasses.replace(given, pseudo_labels=None)
     with torch.inference_mode():
-        embeddings = method.eval().embed(torch.randn(24, 1, 8, 8, generator=torch.Generator().manual_seed(9))).clone()
+        embeddings = method.eval().embed(inputs(name_of(method), 24, seed=9)).clone()
     method.train()
     found = [kmeans(embeddings, k, metric=asked.metric, generator=torch.Generator()) for k in asked.granularities]
     method.receive(embeddings, found)
@@ -46,7 +57,7 @@ def after_e_step(method: Method, given: Batch) -> Batch:
 @pytest.mark.parametrize("name", method_names())
 def test_the_contract(name: str) -> None:
     method = build(name)
-    images = list(torch.randn(len(method.views), 12, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+    images = list(inputs(name, len(method.views), 12))
     method.check(60)
     for given in (batch(epoch=0), batch(epoch=5)):
         losses = method.losses(images, after_e_step(method, given))
@@ -71,7 +82,7 @@ def test_the_seed_decides_the_weights_and_nothing_global_changes(name: str) -> N
     state = torch.get_rng_state()
     first, again, other = build(name), build(name), build(name, seed=1)
     assert torch.equal(state, torch.get_rng_state())
-    weights = [next(iter(method.encoder.parameters())) for method in (first, again, other)]
+    weights = [nn.utils.parameters_to_vector(method.parameters()) for method in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 

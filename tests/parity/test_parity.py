@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from coterie.cluster import GaussianMixture, KMeans
+from coterie.cluster.fuzzy_graph import fuzzy_graph, local_scales
+from coterie.cluster.neighbours import nearest_neighbours
 from coterie.config import read
 from coterie.evaluate.metrics import score
 from coterie.evaluate.neighbours import predict_by_neighbours
@@ -21,6 +23,7 @@ from coterie.losses.contrastive import info_nce, nt_xent
 from coterie.losses.distillation import hardness_aware_distillation
 from coterie.losses.grouping import group_loss, moved_groups, nearest_groups
 from coterie.losses.prototypes import batch_prototypes, prototype_scattering
+from coterie.losses.soft_contrast import balance, curve, soft_contrast
 from coterie.losses.student_t import divergence, plain_and_augmented, sharpened, soft_assignment
 from coterie.methods.base import Batch
 from coterie.methods.hadis import HaDis
@@ -297,3 +300,50 @@ def test_neighbour_monitor(figures: Figures) -> None:
         temperature=float(figures["temperature"]),
     )
     assert np.array_equal(predicted.numpy(), figures["predicted"])
+
+
+@pytest.mark.parametrize("figures", ["lnscc_loss"], indirect=True)
+def test_soft_contrast(figures: Figures) -> None:
+    head, tail = leaf(figures, "head"), leaf(figures, "tail")
+    a, b, rate = float(figures["a"]), float(figures["b"]), int(figures["negative_rate"])
+    np.testing.assert_allclose(curve(float(figures["min_dist"])), (a, b), rtol=1e-6)
+    loss = soft_contrast(head, tail, other(figures, "negative_permutation"), negative_rate=rate, a=a, b=b)
+    loss.backward()
+    close(loss, figures["loss"])
+    close(head.grad, figures["grad_head"])
+    close(tail.grad, figures["grad_tail"])
+
+
+@pytest.mark.parametrize("figures", ["lnscc_loss"], indirect=True)
+def test_sharpening_and_balance_on_a_map(figures: Figures) -> None:
+    head, tail, centers = leaf(figures, "head"), leaf(figures, "tail"), other(figures, "centers")
+    q = soft_assignment(torch.cat([head, tail]), centers)
+    wanted = torch.full((len(centers),), 1 / len(centers), dtype=centers.dtype)
+    clustering, evenness = divergence(sharpened(q), q), balance(q, wanted)
+    (clustering + evenness).backward()
+    close(q, figures["soft_assignment"])
+    close(sharpened(q), figures["target"])
+    close(clustering, figures["kl_loss"])
+    close(evenness, figures["balance_loss"])
+    close(head.grad, figures["grad2_head"])
+    close(tail.grad, figures["grad2_tail"])
+
+
+@pytest.mark.parametrize("figures", ["lnscc_graph"], indirect=True)
+def test_fuzzy_graph(figures: Figures) -> None:
+    k = figures["knn_indices"].shape[1]
+    distances, neighbours = nearest_neighbours(other(figures, "x"), k)
+    assert np.array_equal(neighbours.numpy(), figures["knn_indices"])
+    np.testing.assert_allclose(distances.numpy(), figures["knn_distances"], rtol=1e-4, atol=1e-5)
+    rho, sigma = local_scales(distances)
+    np.testing.assert_allclose(rho.numpy(), figures["rhos"], rtol=1e-4)
+    np.testing.assert_allclose(sigma.numpy(), figures["sigmas"], rtol=1e-4)
+    graph = fuzzy_graph(distances, neighbours)
+    order = np.lexsort((figures["cols"], figures["rows"]))
+    assert np.array_equal(graph.rows.numpy(), figures["rows"][order])
+    assert np.array_equal(graph.columns.numpy(), figures["cols"][order])
+    np.testing.assert_allclose(graph.weights.numpy(), figures["weights"][order], rtol=1e-4)
+    repeats = graph.repeats(int(figures["n_epochs"])).numpy()
+    # A weight whose multiple is a whole number but for rounding may fall to either side.
+    np.testing.assert_allclose(repeats, figures["edge_repeats"][order], atol=1)
+    assert np.array_equal(repeats > 0, figures["edge_repeats"][order] > 0)

@@ -21,7 +21,7 @@ from coterie.train.runtime import choose_runtime
 
 def loop_for(images: np.ndarray, *, method: str = "propos", precision: str = "float32", **train: object) -> Loop:
     options = read(method_type(method).Config, {"hidden": 16, "projection": 8, "momentum": 0.9})
-    built = build_method(method, options, backbone="convnet-small", channels=1, side=8, n_clusters=3, seed=0)
+    built = build_method(method, options, backbone="convnet-small", shape=(1, 8, 8), n_clusters=3, seed=0)
     runtime = choose_runtime("cpu", precision)
     runtime.prepare(built)
     store = Store(images[:, None], [str(place) for place in range(len(images))])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coterie.data.sources import Outline
+from coterie.data.base import Outline
 from coterie.errors import UsageError
 from coterie.workflow.assemble import Request, assemble, merge, parse_settings, takes_folders_as_labels
 from coterie.workflow.defaults import default_batch_size, default_epochs, default_side, default_values
@@ -115,6 +115,6 @@ def test_a_recipe_may_take_folders_as_labels(tmp_path: Path) -> None:
 
 def test_a_method_may_want_an_optimiser_of_its_own() -> None:
     train = assemble(request(method="cc"), Outline(2000, 32, grey=False)).train
-    assert (train.optimizer, train.learning_rate, train.epochs) == ("adam", 3e-4, 250)
+    assert (train.optimizer, train.learning_rate, train.epochs) == ("adam", 1e-3, 250)
     asked = assemble(request(method="cc", settings=("optimizer=sgd",)), Outline(2000, 32, grey=False)).train
     assert asked.optimizer == "sgd"

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from coterie.cluster.kmeans import Metric
+
 # An image is an outlier when its distance is this many robust deviations above its cluster's median, on a log scale:
 # distances are positive and skewed, and on a plain scale far more would be flagged than are odd.
 _FENCE = 2.5
@@ -27,59 +29,80 @@ class Grouping:
 
 @dataclass(frozen=True)
 class Groups:
-    """Directions on the unit sphere with one common concentration, as fitted by `fit_groups`.
+    """Centers with one common concentration, as fitted by `fit_groups`.
 
     Args:
-        centers: (K, d) of unit length.
-        concentration: κ of the confidence `softmax(κ·cos)`, a scalar tensor.
-        fences: (K,), the cosine distance from the center beyond which an image is an outlier.
+        centers: (K, d); of unit length where `metric` is cosine.
+        concentration: κ of the confidence `softmax(−κ·distance)`, a scalar tensor.
+        fences: (K,), the distance from the center beyond which an image is an outlier.
+        metric: distances are 1−cos, or squared Euclidean.
     """
 
     centers: Tensor
     concentration: Tensor
     fences: Tensor
+    metric: Metric = "cosine"
 
     def assign(self, embeddings: Tensor, probabilities: Tensor | None = None) -> Grouping:
         """Group embeddings (N, d); a method's own `probabilities` (N, K) decide where there are any."""
-        cosines = F.normalize(embeddings, dim=1) @ self.centers.T
+        distances = _distances(embeddings, self.centers, self.metric)
         if probabilities is None:
-            probabilities = (self.concentration * cosines).softmax(dim=1)
+            probabilities = (-self.concentration * distances).softmax(dim=1)
         confidence, clusters = probabilities.max(dim=1)
-        distance = 1 - cosines.gather(1, clusters.unsqueeze(1)).squeeze(1)
+        distance = distances.gather(1, clusters.unsqueeze(1)).squeeze(1)
         return Grouping(clusters, confidence, distance > self.fences[clusters])
 
 
-def fit_groups(embeddings: Tensor, labels: Tensor, n_clusters: int) -> Groups:
+def fit_groups(embeddings: Tensor, labels: Tensor, n_clusters: int, *, metric: Metric = "cosine") -> Groups:
     """Centers, concentration and outlier fences of a finished clustering.
 
-    The concentration is what makes `softmax(κ·cos)` predict best, by likelihood, to which clusters an image's nearest
-    neighbours belong: an image whose neighbours are of one mind is certain, one between two clusters is not.
+    The concentration is what makes `softmax(−κ·distance)` predict best, by likelihood, to which clusters an image's
+    nearest neighbours belong: an image whose neighbours are of one mind is certain, one between two clusters is not.
 
     Args:
-        embeddings: (N, d) of unit length.
+        embeddings: (N, d); of unit length where `metric` is cosine.
         labels: (N,) int64.
         n_clusters: K.
+        metric: how embeddings are compared.
     """
     members = F.one_hot(labels, n_clusters).to(embeddings.dtype)
-    centers = F.normalize(members.T @ embeddings, dim=1)
-    own = (embeddings * centers[labels]).sum(dim=1)
-    concentration = _concentration(embeddings, labels, centers)
-    return Groups(centers, concentration, _fences(1 - own, labels, n_clusters))
+    centers = members.T @ embeddings
+    if metric == "cosine":
+        centers = F.normalize(centers, dim=1)
+    else:
+        centers = centers / members.sum(dim=0).clamp(min=1).unsqueeze(1)
+    own = _distances(embeddings, centers, metric).gather(1, labels.unsqueeze(1)).squeeze(1)
+    concentration = _concentration(embeddings, labels, centers, metric)
+    return Groups(centers, concentration, _fences(own, labels, n_clusters), metric)
 
 
-def _concentration(embeddings: Tensor, labels: Tensor, centers: Tensor) -> Tensor:
+def _distances(embeddings: Tensor, centers: Tensor, metric: Metric) -> Tensor:
+    """1−cos or squared Euclidean, (n, K)."""
+    if metric == "cosine":
+        return 1 - F.normalize(embeddings, dim=1) @ centers.T
+    return torch.cdist(embeddings, centers, compute_mode="donot_use_mm_for_euclid_dist").square()
+
+
+def _concentration(embeddings: Tensor, labels: Tensor, centers: Tensor, metric: Metric) -> Tensor:
     """κ of greatest likelihood for the labels of neighbours, over evenly spaced images and a geometric grid."""
     images = embeddings[:: max(1, len(embeddings) // _IMAGES)]
     pool = slice(None, None, max(1, len(embeddings) // _POOL))
     among, names = embeddings[pool], labels[pool]
     # The nearest of all is the image itself, where the pool holds it.
     count = min(_NEIGHBOURS + 1, len(among))
-    neighbours = torch.cat([(part @ among.T).topk(count).indices[:, 1:] for part in torch.split(images, 1024)])
+    neighbours = torch.cat(
+        [
+            _distances(part, among, metric).topk(count, largest=False).indices[:, 1:]
+            for part in torch.split(images, 1024)
+        ]
+    )
     if neighbours.shape[1] == 0:
         return embeddings.new_tensor(1.0)
-    cosines, targets = images @ centers.T, names[neighbours]
-    grid = torch.logspace(0, 2, 60, device=embeddings.device, dtype=embeddings.dtype)
-    likelihood = torch.stack([(kappa * cosines).log_softmax(dim=1).gather(1, targets).mean() for kappa in grid])
+    distances, targets = _distances(images, centers, metric), names[neighbours]
+    # In units of the data, as a map may be of any size; on the sphere distances are at most 2.
+    scale = 1.0 if metric == "cosine" else float(distances.mean().clamp(min=1e-12))
+    grid = torch.logspace(0, 2, 60, device=embeddings.device, dtype=embeddings.dtype) / scale
+    likelihood = torch.stack([(-kappa * distances).log_softmax(dim=1).gather(1, targets).mean() for kappa in grid])
     return grid[likelihood.argmax()]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -39,6 +39,7 @@ def kmeans(
     n_init: int = 10,
     max_iter: int = 300,
     tol: float = 1e-4,
+    proportions: Tensor | None = None,
     generator: torch.Generator,
 ) -> KMeansResult:
     """Cluster points by k-means with greedy k-means++ and `n_init` restarts that share every pass over the data.
@@ -50,6 +51,8 @@ def kmeans(
         n_init: restarts; the one of least inertia is returned.
         max_iter: iterations of each restart at the most.
         tol: relative tolerance for the movement of the centers, as in scikit-learn.
+        proportions: (K,) the restart whose cluster sizes are nearest to these, by KL divergence, is returned instead,
+            its clusters in their order; None for the least inertia.
         generator: on the points' device.
 
     Raises:
@@ -65,11 +68,12 @@ def kmeans(
         points = points - origin
     starts = plus_plus(points, n_clusters, n_init, generator)
     centers, assignment, iterations = lloyd(points, starts, spherical=metric == "cosine", max_iter=max_iter, tol=tol)
-    inertia = assignment.inertia
-    best = int(inertia.argmin())
+    best = int(assignment.inertia.argmin()) if proportions is None else nearest_sizes(assignment.counts, proportions)
     # |x−c|² = 2(1−cos) on the unit sphere.
     scale = 0.5 if metric == "cosine" else 1.0
-    return KMeansResult(assignment.labels[best], centers[best] + origin, scale * float(inertia[best]), iterations)
+    inertia = scale * float(assignment.inertia[best])
+    found = KMeansResult(assignment.labels[best], centers[best] + origin, inertia, iterations)
+    return found if proportions is None else _ordered(found, proportions)
 
 
 def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclidean") -> Tensor:
@@ -79,6 +83,21 @@ def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclide
     origin = centers.mean(dim=0)
     points = points - origin
     return assign(points, (points * points).sum(dim=1), (centers - origin).unsqueeze(0)).labels[0]
+
+
+def nearest_sizes(counts: Tensor, proportions: Tensor) -> int:
+    """The restart of `counts` (R, K) nearest by `KL(wanted‖found)` to `proportions` (K,), both from large to small."""
+    wanted = (proportions / proportions.sum()).double().sort(descending=True).values
+    found = (counts.double() / counts.double().sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values
+    return int((wanted * (wanted / found.clamp(min=1e-12)).log()).sum(dim=1).argmin())
+
+
+def _ordered(found: KMeansResult, proportions: Tensor) -> KMeansResult:
+    """The clusters numbered so that the largest is the one of the largest proportion, and so on."""
+    sizes = torch.bincount(found.labels, minlength=len(proportions))
+    order = torch.empty_like(sizes)
+    order[proportions.argsort(descending=True, stable=True)] = sizes.argsort(descending=True, stable=True)
+    return replace(found, labels=order.argsort()[found.labels], centers=found.centers[order])
 
 
 def _checked(points: Tensor, n_clusters: int, metric: str, n_init: int, max_iter: int) -> Tensor:

@@ -12,9 +12,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from coterie.data.base import Source
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
-from coterie.data.sources import Source
 from coterie.data.store import Store
 from coterie.errors import CoterieError, UsageError
 

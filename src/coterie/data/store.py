@@ -39,6 +39,11 @@ class Store:
     def side(self) -> int:
         return int(self.images.shape[2])
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image: (C, S, S)."""
+        return self.images.shape[1:]
+
     def rows(self, index: Tensor) -> Tensor:
         """The images at `index` (n,): (n, C, H, W) uint8 on the CPU."""
         return torch.from_numpy(self.images[index.cpu().numpy()])

@@ -1,4 +1,4 @@
-"""The plain alternative every result is set beside: k-means on pixels."""
+"""The plain alternative every result is set beside: k-means on pixels, or on features where those were given."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from coterie.cluster.kmeans import kmeans
-from coterie.data.store import Store
+from coterie.data.base import Rows
 from coterie.evaluate.metrics import Scores, score
 from coterie.seeding import generator
 
@@ -19,22 +19,24 @@ _SIDE = 32
 
 @dataclass(frozen=True)
 class Baseline:
-    """Scores of k-means on pixels, and the seconds it took."""
+    """Scores of the plain `method`, and the seconds it took."""
 
+    method: str
     scores: Scores
     seconds: float
 
 
-def pixel_baseline(store: Store, n_clusters: int, *, seed: int) -> Baseline:
-    """k-means (Euclidean, 10 restarts) on the pixels of a labelled store."""
+def baseline(rows: Rows, n_clusters: int, *, seed: int) -> Baseline:
+    """k-means (Euclidean, 10 restarts) on the pixels, or the features, of labelled rows."""
     began = time.perf_counter()
     parts = []
-    for start in range(0, len(store), 1024):
-        images = store.rows(torch.arange(start, min(start + 1024, len(store)))).float() / 255.0
-        if store.side > _SIDE:
-            images = F.adaptive_avg_pool2d(images, _SIDE)
-        parts.append(images.flatten(1))
+    for start in range(0, len(rows), 1024):
+        part = rows.rows(torch.arange(start, min(start + 1024, len(rows)))).float()
+        if part.ndim == 4:
+            part = part / 255.0 if part.shape[2] <= _SIDE else F.adaptive_avg_pool2d(part / 255.0, _SIDE)
+        parts.append(part.flatten(1))
     result = kmeans(torch.cat(parts), n_clusters, generator=generator("cpu", seed, "pixels"))
     seconds = time.perf_counter() - began
-    assert store.labels is not None
-    return Baseline(score(store.labels, result.labels.numpy()), seconds)
+    assert rows.labels is not None
+    method = "k-means on features" if len(rows.shape) == 1 else "k-means on pixels"
+    return Baseline(method, score(rows.labels, result.labels.numpy()), seconds)

@@ -36,19 +36,21 @@ def method_type(name: str) -> type[Method]:
 
 
 def build_method(
-    name: str, options: Any, *, backbone: str, channels: int, side: int, n_clusters: int, seed: int
+    name: str, options: Any, *, backbone: str, shape: tuple[int, ...], n_clusters: int, seed: int
 ) -> Method:
     """A freshly initialised method; the same seed gives the same weights, and no global state is left changed.
 
     Args:
         name: of the method.
         options: an instance of its `Config`.
-        backbone: name of the encoder's backbone.
-        channels, side: of the images.
+        backbone: name of the encoder's backbone; of no account to a method on features.
+        shape: of an image, (C, S, S), or of a feature vector, (D,).
         n_clusters: K.
         seed: of the run.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "weights"))
-        encoder = Encoder(build_backbone(backbone, channels=channels, side=side))
-        return method_type(name)(options, encoder, n_clusters=n_clusters)
+        kind: Any = method_type(name)
+        first = shape[0] if kind.inputs == "features" else Encoder(build_backbone(backbone, *shape[:2]))
+        built: Method = kind(options, first, n_clusters=n_clusters)
+        return built

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from coterie.cluster.kmeans import KMeansResult, Metric
+from coterie.data.edges import GraphConfig
 from coterie.data.loader import View
 from coterie.schedule import Progress
 
 
 @dataclass(frozen=True)
 class EStep:
-    """What a method asks of the E-step before an epoch: one k-means of the embeddings for each granularity."""
+    """What a method asks of the E-step before an epoch: one k-means of the embeddings for each granularity.
+
+    `proportions` (K,) chooses among the restarts by the sizes wanted, see `kmeans`.
+    """
 
     granularities: tuple[int, ...]
     metric: Metric = "cosine"
     n_init: int = 10
+    proportions: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,19 @@ class Batch:
 class Method(nn.Module):
     """A clustering method, built from its frozen configuration and an encoder.
 
-    Subclasses set `Config` and `views` and override what they need.
+    Subclasses set `Config` and `views` and override what they need. One that learns from feature vectors instead of
+    images sets `inputs` and `graph`, and is built from the width of the vectors in place of an encoder; wherever this
+    contract says images (n, C, S, S), it is then given features (n, D).
     """
 
     Config: ClassVar[type[Any]]
     n_clusters: int
+    inputs: ClassVar[Literal["images", "features"]] = "images"
     views: ClassVar[tuple[View, ...]] = ("augmented", "augmented")
+    # The graph whose edges are learnt from: its views are the features of heads and tails.
+    graph: GraphConfig | None = None
+    # How embeddings are compared: by their direction, or by their distance.
+    metric: ClassVar[Metric] = "cosine"
     # Settings of the training section this method wants by default, such as its paper's optimiser.
     train_defaults: ClassVar[Mapping[str, Any]] = {}
 
@@ -61,7 +73,7 @@ class Method(nn.Module):
         """Raise a UsageError if `count` images are not enough for these settings; called before training."""
 
     def embed(self, images: Tensor) -> Tensor:
-        """Embeddings (n, d), of any length: where groups go by direction, they are normalised."""
+        """Embeddings (n, d), of any length where `metric` is cosine."""
         raise NotImplementedError
 
     def assign(self, images: Tensor) -> Tensor | None:  # noqa: ARG002

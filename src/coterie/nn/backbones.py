@@ -30,7 +30,7 @@ _BUILDERS: dict[str, Callable[[int, int], nn.Module]] = {
 }
 
 
-def build_backbone(name: str, *, channels: int, side: int) -> nn.Module:
+def build_backbone(name: str, channels: int, side: int) -> nn.Module:
     """The backbone `name` for images (n, channels, side, side), freshly initialised.
 
     Raises:

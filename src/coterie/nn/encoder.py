@@ -8,9 +8,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from coterie.nn.mixed import Mixed
 
-class Encoder(nn.Module):
-    """Runs a backbone under autocast; heads and losses, outside, stay in the parameters' own precision.
+
+class Encoder(Mixed):
+    """Runs a backbone under autocast.
 
     Args:
         backbone: images (n, C, H, W) to features (n, features); has the attribute `features`.
@@ -20,15 +22,6 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.features = cast(int, backbone.features)
-        self.autocast_dtype: torch.dtype | None = None
-        self.channels_last = False
-
-    def speed_up(self, *, autocast_dtype: torch.dtype | None, channels_last: bool) -> None:
-        """Choose what `coterie.train.runtime` found the device to profit from."""
-        self.autocast_dtype, self.channels_last = autocast_dtype, channels_last
-        if channels_last:
-            # Only weights of four dimensions have such a layout; the call passes over the others.
-            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def each(self, views: Sequence[Tensor], *, joint: bool) -> Sequence[Tensor]:
         """Features of several views (n, C, H, W), in one forward if `joint`: faster, with joint batch statistics."""
@@ -37,7 +30,5 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if self.channels_last and images.ndim == 4:
             images = images.contiguous(memory_format=torch.channels_last)
-        if self.autocast_dtype is None:
-            return cast(Tensor, self.backbone(images))
-        with torch.autocast(images.device.type, dtype=self.autocast_dtype):
-            return cast(Tensor, self.backbone(images)).float()
+        with self.autocast(images):
+            return cast(Tensor, self.backbone(images)).to(next(self.parameters()).dtype)

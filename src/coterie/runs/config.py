@@ -18,6 +18,7 @@ from coterie.train.config import TrainConfig
 
 # Raised when the meaning of a run folder's files changes.
 FORMAT = 1
+NO_BACKBONE = "none"
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,18 @@ class DataConfig:
 
     Args:
         source: what was given: a folder, an `.npz` file, or `digits`.
-        side: pixels of the square each image becomes.
+        side: pixels of the square each image becomes; 0 where the source holds features.
         labels_from_folders: take class folders as labels, for evaluation only.
+        features_from: what makes features of the images, a run's folder or `hf:NAME`; empty for nothing.
     """
 
     source: str
     side: int
     labels_from_folders: bool = False
+    features_from: str = ""
 
     def __post_init__(self) -> None:
-        if self.side < 8:
+        if self.side < 8 and self.side != 0:
             raise UsageError(f"images must be at least 8 pixels wide, not {self.side}: raise --size")
 
 
@@ -48,7 +51,7 @@ class RunConfig:
         clusters: K.
         data, augment, train: the sections' own settings.
         options: an instance of the method's `Config`.
-        backbone: name of the encoder's backbone.
+        backbone: name of the encoder's backbone; "none" for a method on features.
         seed: same seed, same machine, same result.
         device, precision: as `coterie.train.runtime` resolved them.
     """
@@ -67,7 +70,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.clusters < 2:
             raise UsageError(f"-k: ask for at least 2 clusters, not {self.clusters}")
-        if self.backbone not in backbone_names():
+        on_features = method_type(self.method).inputs == "features"
+        if self.backbone != NO_BACKBONE if on_features else self.backbone not in backbone_names():
             raise unknown("backbone", self.backbone, backbone_names())
         if self.seed < 0:
             raise UsageError(f"--seed must not be negative, got {self.seed}")

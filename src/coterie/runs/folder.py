@@ -65,6 +65,20 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def features(self) -> Path:
+        """Features that were made of images: a source for further runs."""
+        return self.root / "features.npz"
+
+    @property
+    def frames(self) -> Path:
+        """The map in the making, while the run lasts."""
+        return self.root / "frames.npz"
+
+    @property
+    def animation(self) -> Path:
+        return self.root / "map.gif"
+
+    @property
     def scratch(self) -> Path:
         """Where images are mapped to while the run lasts, if they do not fit in memory."""
         return self.root / "store.npy"

@@ -53,6 +53,7 @@ def expect(method: Method, feed: Feed, asked: EStep, *, batch_size: int, seed: i
             n_clusters,
             metric=asked.metric,
             n_init=asked.n_init,
+            proportions=asked.proportions,
             generator=generator(embeddings.device, seed, "e-step", epoch, place),
         )
         for place, n_clusters in enumerate(asked.granularities)

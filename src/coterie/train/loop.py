@@ -16,17 +16,19 @@ from coterie.seeding import generator
 from coterie.train.config import TrainConfig
 from coterie.train.estep import Expectation, expect
 from coterie.train.feed import Feed
+from coterie.train.monitor import Health, check_sizes, examine
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to: `losses` by name (means over steps), pace, and the E-step it began with, if any."""
+    """What one epoch came to: `losses` by name (means over steps), pace, state, and its E-step if it had one."""
 
     number: int
     losses: dict[str, float]
     learning_rate: float
     seconds: float
     pairs_per_second: float
+    health: Health
     expectation: Expectation | None
 
 
@@ -41,7 +43,7 @@ class Loop:
         seed: of the run.
         device: of the method.
         on_step: called after every step, for a progress display.
-        on_epoch: called after every epoch, when its losses are known to be finite; may save a checkpoint.
+        on_epoch: called after every epoch that did not go wrong; may save a checkpoint.
     """
 
     method: Method
@@ -60,16 +62,17 @@ class Loop:
         """Train from epoch `start` to the last.
 
         Raises:
-            CoterieError: a loss or an embedding is no longer finite.
+            CoterieError: a loss or an embedding is no longer finite, or learning collapsed.
         """
         for number in range(start, self.config.epochs):
             began = time.perf_counter()
             expectation = self.expect(number)
             losses, rate = self.maximise(number, expectation)
             check_finite(losses, number)
+            health = examine(self.method, self.feed, number)
             seconds = time.perf_counter() - began
             pairs = self.feed.steps_per_epoch * self.feed.batch_size
-            self.on_epoch(Epoch(number, losses, rate, seconds, pairs / seconds, expectation))
+            self.on_epoch(Epoch(number, losses, rate, seconds, pairs / seconds, health, expectation))
 
     def progress(self, step: int) -> Progress:
         return Progress(step, self.feed.steps_per_epoch, self.config.epochs, self.config.warmup_epochs)
@@ -82,6 +85,7 @@ class Loop:
         expectation = expect(
             self.method, self.feed, asked, batch_size=self.config.embed_batch, seed=self.seed, epoch=epoch
         )
+        check_sizes(expectation, self.method.n_clusters, epoch)
         self.method.receive(expectation.embeddings, expectation.clusterings)
         return expectation
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from coterie.errors import UsageError
-from coterie.nn.encoder import Encoder
+from coterie.nn.mixed import Mixed
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Runtime:
     channels_last: bool = True
 
     def prepare(self, method: torch.nn.Module) -> None:
-        """Move a method to the device and set its encoders to the precision and layout."""
+        """Move a method to the device and set its heavy parts to the precision and layout."""
         method.to(self.device)
         dtype = torch.bfloat16 if self.precision == "bfloat16" else None
         for module in method.modules():
-            if isinstance(module, Encoder):
+            if isinstance(module, Mixed):
                 module.speed_up(autocast_dtype=dtype, channels_last=self.channels_last)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from coterie.config import plain, read
-from coterie.data.sources import Outline
+from coterie.data.base import Outline
 from coterie.errors import UsageError, unknown
 from coterie.methods import method_type
-from coterie.runs.config import RunConfig, read_run_config
+from coterie.runs.config import NO_BACKBONE, RunConfig, read_run_config
 from coterie.train.config import TrainConfig
 from coterie.train.runtime import choose_runtime
-from coterie.workflow.defaults import default_options, default_side, default_values
+from coterie.workflow.defaults import default_options, default_rate, default_side, default_values
 from coterie.workflow.recipes import SECTIONS, load_recipe
 
 
@@ -38,6 +38,8 @@ class Request:
     precision: str = "auto"
     seed: int | None = None
     labels_from_folders: bool = False
+    features_from: str | None = None
+    proportions: tuple[float, ...] = ()
 
 
 def assemble(request: Request, outline: Outline) -> RunConfig:
@@ -53,10 +55,15 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     gpu = runtime.device.type == "cuda"
     side = merge(recipe, asked).get("data", {}).get("side") or default_side(outline.side, gpu=gpu)
     base = default_values(outline, side=side if isinstance(side, int) else outline.side, gpu=gpu)
+    method = str(merge(merge(base, recipe), asked)["method"])
+    on_features = method_type(method).inputs == "features"
+    if on_features:
+        base["backbone"] = NO_BACKBONE
     if request.recipe is None:
-        method = merge(base, asked)["method"]
-        base["options"] = default_options(set(_option_names(method)), gpu=gpu)
+        base["options"] = {} if on_features else default_options(set(_option_names(method)), gpu=gpu)
         base["train"] |= method_type(method).train_defaults
+        if not on_features:
+            base["train"] |= default_rate(str(base["train"].get("optimizer", "sgd")), gpu=gpu)
     else:
         base["train"], base["augment"] = {}, {}  # A recipe stands on the papers' defaults.
     base |= {"seed": 0, "device": str(runtime.device), "precision": runtime.precision}
@@ -97,6 +104,13 @@ def asked_values(request: Request) -> dict[str, Any]:
         asked = merge(asked, {"train": {"epochs": request.epochs}})
     if request.size is not None:
         asked = merge(asked, {"data": {"side": request.size}})
+    if request.features_from is not None:
+        asked = merge(asked, {"data": {"features_from": request.features_from}})
+    if request.proportions:
+        if "proportions" not in _option_names(str(method)):
+            raise UsageError(f"--proportions goes with lnscc; {method} takes no wanted proportions")
+        asked = merge(asked, {"options": {"proportions": list(request.proportions)}})
+        asked.setdefault("clusters", len(request.proportions))
     if request.labels_from_folders:
         asked = merge(asked, {"data": {"labels_from_folders": True}})
     return asked

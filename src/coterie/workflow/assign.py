@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from coterie.data.folder import Skipped
-from coterie.data.ingest import ingest
 from coterie.data.sources import open_source
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
-from coterie.runs.model import Model
+from coterie.runs.model_files import load_model
+from coterie.workflow.gather import gather, wanted_by
 from coterie.workflow.listener import Listener
 
 
@@ -19,12 +19,9 @@ def assign(run: Path, source: str, listener: Listener, *, device: str = "auto") 
     Raises:
         UsageError: no model in the run, or no images in the source. CoterieError: the model is damaged.
     """
-    model = Model.load(RunFolder(run).model, device=device)
-    opened = open_source(source)
-    listener.begin("reading", len(opened.keys), "images")
-    store, skipped = ingest(opened, model.blueprint.side, channels=model.blueprint.channels, on_image=listener.advance)
+    model = load_model(RunFolder(run).model, device=device)
+    rows, skipped = gather(open_source(source), wanted_by(model), listener)
+    listener.begin("grouping", len(rows), "images")
+    embedded = model.embed(rows, on_rows=listener.advance)
     listener.end()
-    listener.begin("grouping", len(store), "images")
-    embedded = model.embed(store, on_images=listener.advance)
-    listener.end()
-    return Assignments.of(store.keys, model.group(embedded), store.labels, store.class_names), skipped
+    return Assignments.of(rows.keys, model.group(embedded), rows.labels, rows.class_names), skipped

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 import coterie
 from coterie.data.augment import describe_views
+from coterie.data.base import Rows, Source
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
-from coterie.data.ingest import in_parallel, ingest
-from coterie.data.sources import Source, open_source
-from coterie.data.store import Store
+from coterie.data.ingest import in_parallel
+from coterie.data.sources import open_source
 from coterie.errors import UsageError
-from coterie.evaluate.baseline import pixel_baseline
+from coterie.evaluate.baseline import baseline
 from coterie.evaluate.metrics import score
 from coterie.files import write_atomically, write_json, write_text
+from coterie.report.animation import write_animation
 from coterie.report.page import write_report
 from coterie.report.selection import select
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
-from coterie.runs.config import RunConfig
+from coterie.runs.config import NO_BACKBONE, RunConfig
+from coterie.runs.extractor import Extractor
 from coterie.runs.folder import RunFolder
+from coterie.runs.model_files import open_extractor, save_model
 from coterie.workflow.assemble import Request, assemble, differences, takes_folders_as_labels
+from coterie.workflow.gather import Wanted, check_kind, gather
 from coterie.workflow.listener import Listener
-from coterie.workflow.training import Fitted, check_enough, train
+from coterie.workflow.training import Fitted, check_enough, cluster_embeddings, train
 
 _THUMBNAIL_SIDE = 112
 
@@ -57,18 +62,24 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
         folder.check_free()
         source = open_source(request.source, labels_from_folders=takes_folders_as_labels(request))
         config = assemble(request, source.outline())
+        check_kind(source, config.method, extracting=bool(config.data.features_from))
         check_enough(len(source.keys), config.clusters)
+    extractor = open_extractor(config.data.features_from, device=config.device) if config.data.features_from else None
+    if not resuming:
+        if extractor is not None:
+            config = replace(config, data=replace(config.data, side=extractor.side))
         folder.start(config)
         _announce(config, len(source.keys), folder, listener)
     try:
-        store = _read(source, config, folder, listener)
-        fitted = train(store, config, listener, folder=folder)
+        rows = _read(source, config, extractor, folder, listener)
+        fitted = train(rows, config, listener, folder=folder, extractor=extractor)
     except UsageError:
         if not resuming and not folder.metrics.exists():  # Nothing is learnt yet, so nothing is lost.
             folder.withdraw()
         raise
-    summary = _write_results(folder, config, store, source, fitted, listener)
-    folder.scratch.unlink(missing_ok=True)
+    summary = _write_results(folder, config, rows, source, fitted, listener)
+    for path in (folder.scratch, folder.frames):
+        path.unlink(missing_ok=True)
     return summary
 
 
@@ -82,26 +93,29 @@ def _agreed(folder: RunFolder, config: RunConfig, differing: list[str]) -> RunCo
 
 
 def _announce(config: RunConfig, count: int, folder: RunFolder, listener: Listener) -> None:
+    side, features_from = config.data.side, config.data.features_from
+    what = f"images as {side}×{side} pixels" if side else "feature vectors"
+    listener.note(f"{count} {what} from {config.data.source} into {config.clusters} clusters")
+    network = "" if config.backbone == NO_BACKBONE else f" with {config.backbone}"
+    network += f" on the features of {features_from}" if features_from else ""
     listener.note(
-        f"{count} images from {config.data.source} as {config.data.side}×{config.data.side} pixels into "
-        f"{config.clusters} clusters"
+        f"{config.method}{network}, {config.train.epochs} epochs of batches of {config.train.batch_size}, on "
+        f"{config.device} in {config.precision}"
     )
-    listener.note(
-        f"{config.method} with {config.backbone}, {config.train.epochs} epochs of batches of "
-        f"{config.train.batch_size}, on {config.device} in {config.precision}"
-    )
-    listener.note(f"views are {describe_views(config.augment)}; every setting is in {folder.config}, --set changes it")
+    views = "" if config.backbone == NO_BACKBONE else f"views are {describe_views(config.augment)}; "
+    listener.note(f"{views}every setting is in {folder.config}, --set changes it")
 
 
-def _read(source: Source, config: RunConfig, folder: RunFolder, listener: Listener) -> Store:
-    listener.begin("reading", len(source.keys), "images")
-    store, skipped = ingest(source, config.data.side, scratch=folder.scratch, on_image=listener.advance)
-    listener.end()
+def _read(
+    source: Source, config: RunConfig, extractor: Extractor | None, folder: RunFolder, listener: Listener
+) -> Rows:
+    wanted = Wanted(config.method, config.data.side, extractor=extractor)
+    rows, skipped = gather(source, wanted, listener, scratch=folder.scratch, kept=folder.features)
     folder.write_skipped(skipped)
     if skipped:
         _tell_skipped(skipped, folder, listener)
-    check_enough(len(store), config.clusters)
-    return store
+    check_enough(len(rows), config.clusters)
+    return rows
 
 
 def _tell_skipped(skipped: list[Skipped], folder: RunFolder, listener: Listener) -> None:
@@ -110,28 +124,30 @@ def _tell_skipped(skipped: list[Skipped], folder: RunFolder, listener: Listener)
 
 
 def _write_results(
-    folder: RunFolder, config: RunConfig, store: Store, source: Source, fitted: Fitted, listener: Listener
+    folder: RunFolder, config: RunConfig, rows: Rows, source: Source, fitted: Fitted, listener: Listener
 ) -> dict[str, Any]:
     """Everything a run ends with; the summary comes last but for the page, which reads it."""
     embeddings = fitted.embedded.embeddings.cpu().numpy()
-    assignments = Assignments.of(store.keys, fitted.grouping, store.labels, store.class_names)
+    assignments = Assignments.of(rows.keys, fitted.grouping, rows.labels, rows.class_names)
     write_text(folder.assignments, assignments.to_csv())
     write_atomically(folder.embeddings, lambda stream: np.save(stream, embeddings))
-    fitted.model.save(folder.model)
+    save_model(fitted.model, folder.model)
     _thumbnails(source, assignments, embeddings).save(folder.thumbnails)
-    summary = summarise(config, store, fitted, skipped=len(folder.read_skipped()))
+    summary = summarise(config, rows, fitted, skipped=len(folder.read_skipped()))
     listener.note("writing the report")
+    if fitted.held_out is not None:
+        write_animation(folder, fitted.held_out, assignments.clusters)
     write_report(folder, summary)
     write_json(folder.summary, summary)
     return summary
 
 
-def summarise(config: RunConfig, store: Store, fitted: Fitted, *, skipped: int) -> dict[str, Any]:
+def summarise(config: RunConfig, rows: Rows, fitted: Fitted, *, skipped: int) -> dict[str, Any]:
     """The content of `summary.json`."""
     clusters = fitted.grouping.clusters.cpu().numpy()
     summary: dict[str, Any] = {
         "method": config.method,
-        "images": len(store),
+        "images": len(rows),
         "skipped": skipped,
         "clusters": config.clusters,
         "cluster_sizes": np.bincount(clusters, minlength=config.clusters).tolist(),
@@ -148,15 +164,28 @@ def summarise(config: RunConfig, store: Store, fitted: Fitted, *, skipped: int) 
             "python": platform.python_version(),
         },
     }
-    if store.labels is not None and (store.labels >= 0).any():
-        baseline = pixel_baseline(store, config.clusters, seed=config.seed)
-        summary |= asdict(score(store.labels, clusters))
-        summary["baseline"] = {
-            "method": "k-means on pixels",
-            **asdict(baseline.scores),
-            "seconds": round(baseline.seconds, 2),
-        }
+    if fitted.held_out is not None:
+        summary["held_out"] = int(fitted.held_out.sum())
+    if rows.labels is not None and (rows.labels >= 0).any():
+        plain = baseline(rows, config.clusters, seed=config.seed)
+        summary |= asdict(score(rows.labels, clusters))
+        summary["baseline"] = {"method": plain.method, **asdict(plain.scores), "seconds": round(plain.seconds, 2)}
+        summary |= _further_scores(config, rows.labels, clusters, fitted)
     return summary
+
+
+def _further_scores(
+    config: RunConfig, labels: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64], fitted: Fitted
+) -> dict[str, Any]:
+    """Beside a head's assignment, k-means on its embeddings; and the assignment of what was held out."""
+    scores: dict[str, Any] = {}
+    if fitted.embedded.probabilities is not None:
+        metric = fitted.model.method.metric
+        found = cluster_embeddings(fitted.embedded.embeddings, config, metric).cpu().numpy()
+        scores["k-means on embeddings"] = asdict(score(labels, found))
+    if fitted.held_out is not None and (labels[fitted.held_out] >= 0).any():
+        scores["held-out"] = asdict(score(labels[fitted.held_out], clusters[fitted.held_out]))
+    return {"further": scores} if scores else {}
 
 
 def _thumbnails(source: Source, assignments: Assignments, embeddings: Any) -> Thumbnails:

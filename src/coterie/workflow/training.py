@@ -1,92 +1,112 @@
-"""Training a model on a store: what `coterie fit` and `Clusterer.fit` share."""
+"""Training a model on images or features: what `coterie fit` and `Clusterer.fit` share."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from coterie.cluster.groups import Grouping, by_size, fit_groups
-from coterie.cluster.kmeans import kmeans
+from coterie.cluster.kmeans import Metric, kmeans
 from coterie.data.augment import Normalisation
+from coterie.data.base import Rows
+from coterie.data.edges import EdgeFeed
+from coterie.data.features import Features
 from coterie.data.loader import ImageFeed
 from coterie.data.store import Store
 from coterie.errors import CoterieError, UsageError
-from coterie.evaluate.metrics import confusion, normalised_mutual_information, score
 from coterie.methods import Method
 from coterie.runs.config import RunConfig
+from coterie.runs.extractor import Extractor
 from coterie.runs.folder import RunFolder
-from coterie.runs.model import Blueprint, Embedded, Model, embed_store
+from coterie.runs.model import Blueprint, Embedded, Model, embed_rows
 from coterie.seeding import generator
 from coterie.train.checkpoint import Checkpoint
-from coterie.train.loop import Epoch, Loop
+from coterie.train.loop import Loop
 from coterie.train.runtime import choose_runtime
 from coterie.workflow.listener import Listener
+from coterie.workflow.observer import Observer
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model, what it makes of its training data, and the seconds of learning (over all resumptions)."""
+    """A trained model, what it makes of its training data, and the seconds of learning (over all resumptions).
+
+    `held_out` (N,) bool marks what was kept out of learning; None where nothing was.
+    """
 
     model: Model
     embedded: Embedded
     grouping: Grouping
     seconds: float
+    held_out: npt.NDArray[np.bool_] | None = None
 
 
-def train(store: Store, config: RunConfig, listener: Listener, *, folder: RunFolder | None = None) -> Fitted:
-    """Train on a store, and group it.
+def train(
+    rows: Rows,
+    config: RunConfig,
+    listener: Listener,
+    *,
+    folder: RunFolder | None = None,
+    extractor: Extractor | None = None,
+) -> Fitted:
+    """Train on images or features, and group them.
 
     Args:
-        store: at least as many images as clusters.
+        rows: at least as many as clusters.
         config: of the run.
         listener: hears of the progress.
         folder: where to keep checkpoints and metrics; a checkpoint found there is resumed. None keeps nothing.
+        extractor: what made the features, for the model to keep.
 
     Raises:
         UsageError: fewer images than clusters. CoterieError: training failed; the last checkpoint is kept.
     """
-    check_enough(len(store), config.clusters)
+    check_enough(len(rows), config.clusters)
     runtime = choose_runtime(config.device, config.precision)
-    blueprint = Blueprint(config.method, config.options, config.backbone, store.channels, store.side, config.clusters)
+    blueprint = Blueprint(config.method, config.options, config.backbone, rows.shape, config.clusters)
     method = blueprint.build(config.seed)
-    method.check(len(store))
+    method.check(len(rows))
     runtime.prepare(method)
-    normalisation = Normalisation(*store.channel_statistics())
-    feed = _feed(store, normalisation, method, config, runtime.device)
+    normalisation = Normalisation(*rows.channel_statistics()) if isinstance(rows, Store) else None
+    feed = feed_for(rows, normalisation, method, config, runtime.device)
     loop = Loop(method, feed, config.train, config.seed, runtime.device, on_step=listener.advance)
     began = time.perf_counter()
-    checkpoint = None if folder is None else Checkpoint(folder.checkpoint, store.fingerprint())
+    checkpoint = None if folder is None else Checkpoint(folder.checkpoint, rows.fingerprint())
     done, before = (0, 0.0) if checkpoint is None else checkpoint.restore(method, loop.optimizer)
-    if folder is not None:
-        folder.keep_metrics(done)
     if done:
         listener.note(f"resuming after epoch {done} of {config.train.epochs}")
-    loop.on_epoch = _Observer(loop, store, listener, folder, checkpoint, began - before)
+    loop.on_epoch = Observer(loop, rows, listener, folder, checkpoint, began - before, done)
     listener.begin("learning", (config.train.epochs - done) * feed.steps_per_epoch, "steps")
     loop.run(done)
     listener.end()
-    embedded = embed_store(method, store, normalisation, batch_size=config.train.embed_batch)
-    labels = final_labels(embedded, config)
-    groups = fit_groups(embedded.embeddings, labels, config.clusters)
-    model = Model(blueprint, method, normalisation, groups, config.precision)
-    return Fitted(model, embedded, model.group(embedded), before + time.perf_counter() - began)
+    embedded = embed_rows(method, rows, normalisation, batch_size=config.train.embed_batch)
+    labels = final_labels(embedded, config, method.metric)
+    groups = fit_groups(embedded.embeddings, labels, config.clusters, metric=method.metric)
+    model = Model(blueprint, method, normalisation, groups, config.precision, extractor)
+    held_out = feed.held_out.cpu().numpy() if isinstance(feed, EdgeFeed) else None
+    return Fitted(model, embedded, model.group(embedded), before + time.perf_counter() - began, held_out)
 
 
-def _feed(
-    store: Store, normalisation: Normalisation, method: Method, config: RunConfig, device: torch.device
-) -> ImageFeed:
+def feed_for(
+    rows: Rows, normalisation: Normalisation | None, method: Method, config: RunConfig, device: torch.device
+) -> ImageFeed | EdgeFeed:
+    """What the method learns from: augmented views of images, or the edges of a graph of features."""
+    batch_size = config.train.batch_size
+    if isinstance(rows, Features) and method.graph is not None:
+        return EdgeFeed(rows, method.graph, batch_size=batch_size, device=device, seed=config.seed)
+    assert isinstance(rows, Store)
+    assert normalisation is not None
     return ImageFeed(
-        store,
+        rows,
         normalisation,
         config=config.augment,
         views=method.views,
-        batch_size=config.train.batch_size,
+        batch_size=batch_size,
         device=device,
         seed=config.seed,
     )
@@ -98,70 +118,17 @@ def check_enough(images: int, clusters: int) -> None:
         raise UsageError(f"{images} image{'s' * (images != 1)} cannot form {clusters} clusters: lower -k or add images")
 
 
-def final_labels(embedded: Embedded, config: RunConfig) -> Tensor:
-    """The method's own assignment where it has one; else spherical k-means, clusters numbered by size."""
+def final_labels(embedded: Embedded, config: RunConfig, metric: Metric) -> Tensor:
+    """The method's own assignment where it has one; else k-means, clusters numbered by size."""
     if not bool(torch.isfinite(embedded.embeddings).all()):
         raise CoterieError("the embeddings are not finite (NaN): lower train.learning_rate, or use --precision float32")
     if embedded.probabilities is not None:
         return embedded.probabilities.argmax(dim=1)
-    draw = generator(embedded.embeddings.device, config.seed, "final")
-    result = kmeans(embedded.embeddings, config.clusters, metric="cosine", n_init=20, generator=draw)
+    return cluster_embeddings(embedded.embeddings, config, metric)
+
+
+def cluster_embeddings(embeddings: Tensor, config: RunConfig, metric: Metric) -> Tensor:
+    """k-means (20 restarts) on embeddings (N, d): labels (N,), clusters numbered by size."""
+    draw = generator(embeddings.device, config.seed, "final")
+    result = kmeans(embeddings, config.clusters, metric=metric, n_init=20, generator=draw)
     return by_size(result.labels, config.clusters)
-
-
-@dataclass
-class _Observer:
-    """After every epoch: tell the listener, write the metrics, keep a checkpoint."""
-
-    loop: Loop
-    store: Store
-    listener: Listener
-    folder: RunFolder | None
-    checkpoint: Checkpoint | None
-    began: float
-    previous: np.ndarray[Any, np.dtype[np.int64]] | None = None
-
-    def __call__(self, epoch: Epoch) -> None:
-        record = self.record(epoch)
-        self.listener.describe(_status(record, self.loop.config.epochs))
-        if self.folder is not None:
-            self.folder.add_metrics(record)
-        if self.checkpoint is not None:
-            done, total = epoch.number + 1, self.loop.config.epochs
-            seconds = time.perf_counter() - self.began
-            self.checkpoint.save(
-                self.loop.method, self.loop.optimizer, epochs=done, seconds=seconds, last=done == total
-            )
-
-    def record(self, epoch: Epoch) -> dict[str, Any]:
-        """The line of `metrics.jsonl` for an epoch; what the E-step found describes the epoch's beginning."""
-        record: dict[str, Any] = {
-            "epoch": epoch.number + 1,
-            "losses": epoch.losses,
-            "learning_rate": epoch.learning_rate,
-            "seconds": round(epoch.seconds, 4),
-            "pairs_per_second": round(epoch.pairs_per_second, 1),
-        }
-        if epoch.expectation is None:
-            return record
-        embeddings = F.normalize(epoch.expectation.embeddings, dim=1)
-        # 1 for embeddings all over the sphere, 0 for collapsed ones.
-        record["spread"] = float(embeddings.std(dim=0).square().sum().sqrt())
-        clustering = epoch.expectation.clusterings[0]
-        if len(clustering.centers) != self.loop.method.n_clusters:
-            return record  # A finer grain than the clusters that were asked for.
-        labels = clustering.labels.cpu().numpy()
-        sizes = np.bincount(labels)
-        record["smallest"], record["largest"] = int(sizes.min()), int(sizes.max())
-        if self.previous is not None:
-            record["agreement"] = normalised_mutual_information(confusion(self.previous, labels))
-        self.previous = labels
-        if self.store.labels is not None and (self.store.labels >= 0).any():
-            record |= asdict(score(self.store.labels, labels))
-        return record
-
-
-def _status(record: dict[str, Any], epochs: int) -> str:
-    words = [f"epoch {record['epoch']}/{epochs}", f"loss {sum(record['losses'].values()):.3f}"]
-    words += [f"acc {record['acc']:.3f}"] if "acc" in record else []
-    return "  ".join(words)

@@ -1,0 +1,85 @@
+"""Images in arrays, with what may come beside them: keys, labels and class names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from coterie.data.base import Outline, looks_grey
+from coterie.data.decode import fit_square, to_rgb
+from coterie.data.folder import Skipped
+from coterie.errors import UsageError
+
+
+class ArraySource:
+    """Images in an array (N, H, W) or (N, H, W, C), uint8, with C of 1 (grey), 3 (RGB) or 4 (RGBA)."""
+
+    def __init__(
+        self,
+        images: npt.NDArray[np.uint8],
+        *,
+        labels: Any = None,
+        keys: list[str] | None = None,
+        class_names: tuple[str, ...] = (),
+        name: str = "images",
+    ) -> None:
+        self._images = checked_images(images, name)
+        self.keys = checked_keys(keys, len(images), name)
+        self.labels, self.class_names = numbered_labels(labels, class_names, len(images), name)
+        self.skipped: list[Skipped] = []
+
+    def outline(self) -> Outline:
+        return Outline(len(self._images), min(self._images.shape[1:3]), looks_grey(self))
+
+    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
+        pixels = self._images[place]
+        image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+        return np.asarray(fit_square(to_rgb(image), side))
+
+
+def checked_images(images: Any, name: str) -> npt.NDArray[np.uint8]:
+    """`images` if they are (N, H, W[, C]) uint8, else a UsageError that says what they are."""
+    array = np.asarray(images)
+    if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3, 4)):
+        raise UsageError(f"{name} must have the shape (N, H, W) or (N, H, W, C) with C of 1, 3 or 4, not {array.shape}")
+    if array.dtype != np.uint8:
+        raise UsageError(f"{name} must be uint8 (0 to 255), not {array.dtype}: scale and convert them first")
+    if 0 in array.shape:
+        raise UsageError(f"{name}: no images, the shape is {array.shape}")
+    return array
+
+
+def checked_keys(keys: list[str] | None, count: int, name: str) -> list[str]:
+    """Distinct keys for `count` rows; numbers of six digits or more where none are given."""
+    width = max(6, len(str(count)))
+    keys = [f"{place:0{width}d}" for place in range(count)] if keys is None else keys
+    if len(keys) != count:
+        raise UsageError(f"{name}: {count} images but {len(keys)} keys")
+    if len(set(keys)) != len(keys):
+        twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+        raise UsageError(f"{name}: key '{twice}' occurs more than once; keys must be distinct")
+    return keys
+
+
+def numbered_labels(
+    labels: Any, class_names: tuple[str, ...], count: int, name: str
+) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...]]:
+    """Labels of any kind as numbers with names; −1 and empty names mean unknown."""
+    if labels is None:
+        return None, ()
+    array = np.asarray(labels)
+    if array.shape != (count,):
+        raise UsageError(f"{name}: {count} images but labels of shape {array.shape}")
+    if array.dtype.kind in "US":
+        names = tuple(sorted({str(label) for label in array} - {""}))
+        numbers = {label: number for number, label in enumerate(names)}
+        return np.array([numbers.get(str(label), -1) for label in array], dtype=np.int64), names
+    if array.dtype.kind not in "iub":
+        raise UsageError(f"{name}: labels must be whole numbers or strings, not {array.dtype}")
+    values = array.astype(np.int64)
+    if int(values.max()) >= len(class_names) and class_names:
+        raise UsageError(f"{name}: label {values.max()} has no name among the {len(class_names)} class_names")
+    return values, class_names or tuple(str(number) for number in range(max(0, int(values.max()) + 1)))

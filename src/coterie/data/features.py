@@ -1,0 +1,77 @@
+"""Feature vectors as a source and a store: what methods learn from that do not look at images."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from coterie.data.base import Outline
+from coterie.data.decode import Unreadable
+from coterie.data.folder import Skipped
+from coterie.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Features:
+    """A matrix of features with its keys, and labels where they are known.
+
+    Args:
+        values: (N, D) float32, finite.
+        keys: N distinct names.
+        labels: (N,) int64, −1 where unknown; None where no label is known. Only ever used for evaluation.
+        class_names: names of the labels 0, 1, …
+        skipped: what was left out; nothing.
+        origin: fingerprint of the images they were made of; None for features that were given.
+    """
+
+    values: npt.NDArray[np.float32]
+    keys: Sequence[str]
+    labels: npt.NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+    skipped: list[Skipped] = field(default_factory=list)
+    origin: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row: (D,)."""
+        return self.values.shape[1:]
+
+    def rows(self, index: Tensor) -> Tensor:
+        """The features at `index` (n,): (n, D) float32 on the CPU."""
+        return torch.from_numpy(self.values[index.cpu().numpy()])
+
+    def fingerprint(self) -> int:
+        """A number that changes when a value or a key does, or the images they were made of."""
+        if self.origin is not None:
+            return self.origin  # Made again, the features may differ in their last bits.
+        names = zlib.crc32("\n".join(self.keys).encode("utf-8", "surrogatepass"))
+        return zlib.crc32(np.ascontiguousarray(self.values).tobytes(), names)
+
+    def outline(self) -> Outline:
+        return Outline(len(self), 0, grey=False)
+
+    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:  # noqa: ARG002
+        raise Unreadable("a feature vector has no picture")
+
+
+def checked_features(values: Any, name: str) -> npt.NDArray[np.float32]:
+    """`values` as float32 if they are a finite matrix (N, D), else a UsageError that says what they are."""
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise UsageError(f"{name}: features must be floats of shape (N, D), not {array.dtype} of shape {array.shape}")
+    if 0 in array.shape:
+        raise UsageError(f"{name}: no features, the shape is {array.shape}")
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        raise UsageError(f"{name}: some features are not finite (NaN or infinity)")
+    return array
