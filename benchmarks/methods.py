@@ -1,15 +1,17 @@
 """Every method under one budget: same images, encoder, augmentation and epochs, several seeds.
 
-Run: python benchmarks/methods.py digits usps=usps.npz --epochs 40 --seeds 3
+Run: python benchmarks/methods.py digits usps=usps.npz --epochs 60 --seeds 3
 
-Data is `digits` or NAME=PACK.npz with `images` and `labels`. Results are added to benchmarks/methods.json run by run;
-what is there already is not run again, so an interrupted benchmark goes on where it stopped. `--table` prints it.
+Data is `digits` or NAME=PACK.npz with `images` and `labels`. LNSCC, which learns from features, is given those of the
+SimCLR run with the same seed. Results are added to benchmarks/methods.json run by run; what is there already is not run
+again, so an interrupted benchmark goes on where it stopped. `--table` prints it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,7 +26,7 @@ from coterie.data.sources import open_source
 from coterie.evaluate.metrics import score
 
 RESULTS = Path(__file__).with_suffix(".json")
-METHODS = ["propos", "hadis", "digpro", "byol", "cc", "pcl", "moco", "simclr", "simsiam", "cadecl"]
+METHODS = ["propos", "hadis", "digpro", "byol", "cc", "pcl", "moco", "simclr", "simsiam", "cadecl", "lnscc"]
 BASELINES = ["k-means on pixels", "mixture on pixels", "spectral on pixels"]
 Row = dict[str, Any]
 
@@ -35,15 +37,19 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=METHODS)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--runs", type=Path, help="folder to keep the runs in (default: thrown away)")
     parser.add_argument("--table", action="store_true", help="print the table of what is there")
     options = parser.parse_args()
+    runs = options.runs or Path(tempfile.mkdtemp(prefix="coterie-methods-"))
     for entry in options.data:
         name, _, path = entry.partition("=")
         for baseline in BASELINES:
-            run_once({"data": name, "method": baseline, "seed": 0, "epochs": 0}, path or name)
+            run_once({"data": name, "method": baseline, "seed": 0, "epochs": 0}, path or name, runs)
         for seed in range(options.seeds):
             for method in options.methods:
-                run_once({"data": name, "method": method, "seed": seed, "epochs": options.epochs}, path or name)
+                run_once({"data": name, "method": method, "seed": seed, "epochs": options.epochs}, path or name, runs)
+    if options.runs is None:
+        shutil.rmtree(runs)
     if options.table:
         print(table(load()))
 
@@ -52,27 +58,39 @@ def load() -> list[Row]:
     return json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
 
 
-def run_once(key: Row, source: str) -> None:
+def run_once(key: Row, source: str, runs: Path) -> None:
     """Run what `key` names and add its result, unless it is there."""
     rows = load()
     if any(key.items() <= row.items() for row in rows):
         return
-    found = baseline_scores(key["method"], source) if key["method"] in BASELINES else fitted_scores(key, source)
+    found = baseline_scores(key["method"], source) if key["method"] in BASELINES else fitted_scores(key, source, runs)
     row = {**key, **found}
     print(json.dumps(row), flush=True)
     RESULTS.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in [*rows, row]) + "\n]\n")
 
 
-def fitted_scores(key: Row, source: str) -> Row:
-    """Scores and seconds of a whole `coterie fit`."""
+def fitted_scores(key: Row, source: str, runs: Path) -> Row:
+    """Scores and seconds of a whole `coterie fit`; for a method with a head also those of k-means on its embeddings."""
+    summary = json.loads((fitted(key, source, runs) / "summary.json").read_text())
+    scores = {name: round(summary[name], 4) for name in ("acc", "nmi", "ari", "seconds")}
+    further = summary.get("further", {}).get("k-means on embeddings", {})
+    return {**scores, **{f"{name}_of_embeddings": round(value, 4) for name, value in further.items()}}
+
+
+def fitted(key: Row, source: str, runs: Path) -> Path:
+    """The folder of the run that `key` names, run unless it is there."""
+    out = runs / f"{key['data']}-{key['method']}-{key['epochs']}-{key['seed']}"
+    if (out / "summary.json").is_file():
+        return out
     clusters = len(np.unique(open_source(source).labels))
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        command = [sys.executable, "-m", "coterie", "fit", source, "-k", str(clusters), "--method", key["method"]]
-        command += ["--epochs", str(key["epochs"]), "--seed", str(key["seed"]), "--device", "cpu", "--quiet"]
-        subprocess.run([*command, "--out", str(out)], check=True)
-        summary = json.loads((out / "summary.json").read_text())
-    return {name: round(summary[name], 4) for name in ("acc", "nmi", "ari", "seconds")}
+    command = [sys.executable, "-m", "coterie", "fit", source, "-k", str(clusters), "--method", key["method"]]
+    command += ["--seed", str(key["seed"]), "--device", "cpu", "--quiet", "--resume"]
+    if key["method"] == "lnscc":
+        command += ["--features-from", str(fitted({**key, "method": "simclr"}, source, runs))]
+    else:
+        command += ["--epochs", str(key["epochs"])]
+    subprocess.run([*command, "--out", str(out)], check=True)
+    return out
 
 
 def baseline_scores(name: str, source: str) -> Row:
@@ -107,7 +125,7 @@ def table(rows: list[Row]) -> str:
     """Markdown: mean ± deviation over seeds, best first within each data set."""
     lines = ["| data | method | epochs | runs | ACC | NMI | ARI | seconds |", "|---|---|---|---|---|---|---|---|"]
     groups: dict[tuple[str, str, int], list[Row]] = {}
-    for row in rows:
+    for row in [*rows, *filter(None, map(of_embeddings, rows))]:
         groups.setdefault((row["data"], row["method"], row["epochs"]), []).append(row)
     order = {name: place for place, name in enumerate(dict.fromkeys(row["data"] for row in rows))}
     for key, runs in sorted(groups.items(), key=lambda item: (order[item[0][0]], -mean(item[1], "acc"))):
@@ -115,6 +133,14 @@ def table(rows: list[Row]) -> str:
         cells = [*key[:2], str(key[2] or "–"), str(len(runs)), *cells, f"{mean(runs, 'seconds'):.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def of_embeddings(row: Row) -> Row | None:
+    """The row for k-means on the embeddings of a method that assigns by a head of its own."""
+    if "acc_of_embeddings" not in row or row["method"] == "lnscc":
+        return None
+    scores = {name: row[f"{name}_of_embeddings"] for name in ("acc", "nmi", "ari")}
+    return {**row, **scores, "method": f"{row['method']}, k-means on its embeddings"}
 
 
 def mean(runs: list[Row], name: str) -> float:
