@@ -111,7 +111,7 @@ class _Rate(ProgressColumn):
 
 
 def print_comparison(summary: dict[str, Any], out: Console) -> None:
-    """The demo's table: k-means on pixels beside the run."""
+    """The plain alternative beside the run, and what else was scored."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, justify in (
         ("", "left"),
@@ -121,9 +121,11 @@ def print_comparison(summary: dict[str, Any], out: Console) -> None:
         ("seconds", "right"),
     ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    rows = [("k-means on pixels", summary["baseline"]), (f"coterie ({summary['method']})", summary)]
+    rows = [(summary["baseline"]["method"], summary["baseline"]), (f"coterie ({summary['method']})", summary)]
+    rows += [(f"  {name}", scores) for name, scores in summary.get("further", {}).items()]
     for name, row in rows:
-        table.add_row(name, *(f"{row[key]:.3f}" for key in ("acc", "nmi", "ari")), f"{row['seconds']:.1f}")
+        seconds = f"{row['seconds']:.1f}" if "seconds" in row else ""
+        table.add_row(name, *(f"{row[key]:.3f}" for key in ("acc", "nmi", "ari")), seconds)
     out.print(table)
 
 

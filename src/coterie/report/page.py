@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 from collections import Counter
 from dataclasses import dataclass
@@ -61,12 +62,13 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
     palette = colours(int(assignments.clusters.max(initial=0)) + 1)
     page = _environment().get_template("page.html.j2")
     html = page.render(
-        summary=summary,
+        summary={"further": {}} | summary,
         title=PurePosixPath(config.data.source).name or config.data.source,
         source=config.data.source,
         made=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M"),
         cards=_cards(assignments, embeddings, Thumbnails.load(folder.thumbnails), palette),
         map=map_of_embeddings(embeddings, assignments.clusters, palette),
+        animation=_animation(folder),
         curves=curves(folder.read_metrics()),
         settings=folder.config.read_text(encoding="utf-8"),
         skipped=folder.read_skipped(),
@@ -107,6 +109,12 @@ def _read_embeddings(folder: RunFolder, count: int) -> np.ndarray[Any, np.dtype[
     except (OSError, ValueError, EOFError):
         raise CoterieError(f"{folder.embeddings} is missing or damaged: repeat the run") from None
     return np.asarray(embeddings, dtype=np.float32)
+
+
+def _animation(folder: RunFolder) -> str | None:
+    if not folder.animation.is_file():
+        return None
+    return f"data:image/gif;base64,{base64.b64encode(folder.animation.read_bytes()).decode('ascii')}"
 
 
 def _cards(

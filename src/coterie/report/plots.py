@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 _INK = "#80868f"
 _LINES = ("#3b7dd8", "#e8743b", "#2fa574", "#c2479a")
 _MOST_POINTS = 20_000
+_PRINCIPAL = (
+    "Every point is an image; near points look alike to the model. The plane shows the two directions in which the "
+    "embeddings differ most (PCA), so groups that overlap here may still be apart."
+)
+_PLANE = "Every point is an image, where the model puts it on its map; near points look alike to it."
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot's title, its address, and its description for those who do not see it."""
+    """A plot's title, its address, its description for those who do not see it, and a caption."""
 
     title: str
     uri: str
     alt: str
+    caption: str = ""
 
 
 def principal_axes(embeddings: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
@@ -43,10 +49,14 @@ def principal_axes(embeddings: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.
 def map_of_embeddings(
     embeddings: npt.NDArray[np.floating[Any]], clusters: npt.NDArray[np.int64], palette: Sequence[str]
 ) -> Plot:
-    """A scatter plot of the embeddings' first two principal axes, coloured by cluster, numbered at the medians."""
+    """A scatter plot of the embeddings, coloured by cluster, numbered at the medians.
+
+    Embeddings (N, 2) are places on a map; longer ones are shown by their first two principal axes.
+    """
     from matplotlib.patheffects import withStroke
 
-    points = principal_axes(embeddings)
+    in_the_plane = embeddings.shape[1] == 2
+    points = embeddings if in_the_plane else principal_axes(embeddings)
     shown = np.random.default_rng(0).permutation(len(points))[:_MOST_POINTS]
     figure = _figure(8.6, 5.6)
     axes = figure.add_subplot()
@@ -68,8 +78,9 @@ def map_of_embeddings(
     axes.set_axis_off()
     axes.set_aspect("equal", adjustable="datalim")
     groups = len(np.unique(clusters))
-    alt = f"Scatter plot of {len(shown)} images by the two main directions of their embeddings, in {groups} colours."
-    return Plot("Map", _uri(figure, "png"), alt)
+    by = "their places on the map" if in_the_plane else "the two main directions of their embeddings"
+    alt = f"Scatter plot of {len(shown)} images by {by}, in {groups} colours."
+    return Plot("Map", _uri(figure, "png"), alt, _PLANE if in_the_plane else _PRINCIPAL)
 
 
 def curves(metrics: Sequence[Mapping[str, Any]]) -> list[Plot]:

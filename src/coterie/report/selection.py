@@ -25,13 +25,13 @@ class Selection:
 def select(assignments: Assignments, embeddings: npt.NDArray[np.floating[Any]]) -> dict[int, Selection]:
     """A selection for each cluster with members, by number.
 
-    Typical images lie nearest to their cluster's mean direction; doubtful ones have the least confidence.
+    Typical images lie nearest to their cluster's mean; doubtful ones have the least confidence.
     """
     chosen = {}
     for cluster in np.unique(assignments.clusters):
         rows = np.flatnonzero(assignments.clusters == cluster)
         members = embeddings[rows]
-        closeness = members @ members.mean(axis=0)
+        closeness = -np.square(members - members.mean(axis=0)).sum(axis=1)
         # A small group keeps a third of its images for the doubtful ones.
         typical = rows[np.argsort(-closeness, kind="stable")][: min(TYPICAL, -(-2 * len(rows) // 3))]
         rest = np.setdiff1d(rows, typical)
