@@ -58,7 +58,7 @@ def test_tables() -> None:
     stream = io.StringIO()
     out = Console(file=stream, width=100)
     scores = {"acc": 0.5, "nmi": 0.25, "ari": 0.125, "seconds": 1.0}
-    print_comparison({**scores, "method": "propos", "baseline": scores}, out)
+    print_comparison({**scores, "method": "propos", "baseline": {**scores, "method": "k-means on pixels"}}, out)
     table = np.array([[3, 0], [1, 2]])
     evaluation = Evaluation(Scores(0.9, 0.8, 0.7), table, ["cat", "[b]dog"], np.array([0.75, np.nan]), {0: 0, 1: 1}, 6)
     print_evaluation(evaluation, out)

@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_fit(verbs)
     _add_assign(verbs)
     _add_evaluate(verbs)
+    _add_probe(verbs)
     _add_report(verbs)
     _add_recipes(verbs)
     return parser
@@ -155,6 +156,24 @@ def _add_evaluate(verbs: Any) -> None:
     )
 
 
+def _add_probe(verbs: Any) -> None:
+    parser = _verb(
+        verbs, "probe", _probe, "train a linear layer on a run's frozen encoder, and test it on held-out images",
+        "coterie probe groups cats-and-dogs/ --labels-from-folders",
+    )  # fmt: skip
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument("source", metavar="SOURCE", help="labelled images: a folder, an .npz, or `digits`")
+    labels = parser.add_mutually_exclusive_group()
+    labels.add_argument("--labels-from-folders", action="store_true", help="class folders as labels")
+    labels.add_argument("--labels", type=Path, metavar="CSV", help="columns key and label")
+    parser.add_argument("--optimizer", default="sgd", help="sgd (default), or lars for hundreds of thousands of images")
+    parser.add_argument("--epochs", type=int, metavar="N", help="default 100 for sgd, 90 for lars")
+    parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of each class (default 0.2)")
+    parser.add_argument("--seed", type=int, default=0, help="of the split and the order (default 0)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
 def _add_report(verbs: Any) -> None:
     parser = _verb(verbs, "report", _report, "build report.html anew", "coterie report groups")
     parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
@@ -219,6 +238,20 @@ def _evaluate(options: argparse.Namespace) -> None:
     from coterie.workflow.evaluate import evaluate
 
     print_evaluation(evaluate(options.folder, options.labels), results())
+
+
+def _probe(options: argparse.Namespace) -> None:
+    from coterie.console import print_probe, results
+    from coterie.evaluate.probe import ProbeConfig
+    from coterie.workflow.probe import probe_run
+
+    config = ProbeConfig(options.optimizer, options.epochs, options.held_out, options.seed)
+    with _Listening(options) as listener:
+        scores = probe_run(
+            options.folder, options.source, listener, labels=options.labels, config=config, device=options.device,
+            labels_from_folders=options.labels_from_folders,
+        )  # fmt: skip
+    print_probe(scores, results(), as_json=options.json)
 
 
 def _report(options: argparse.Namespace) -> None:

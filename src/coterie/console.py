@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +20,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from coterie.evaluate.probe import ProbeScores
 from coterie.workflow.evaluate import Evaluation
 from coterie.workflow.listener import Listener
 
@@ -148,3 +151,14 @@ def print_evaluation(evaluation: Evaluation, out: Console) -> None:
     table.add_row("purity", *("–" if share != share else f"{share:.2f}" for share in evaluation.purity))
     out.print()
     out.print(table)
+
+
+def print_probe(scores: ProbeScores, out: Console, *, as_json: bool = False) -> None:
+    """Linear evaluation on one line, or as JSON."""
+    if as_json:
+        out.print(json.dumps(asdict(scores)), markup=False)
+        return
+    out.print(
+        f"linear top-1 {scores.top1:.4f}  top-5 {scores.top5:.4f}  kNN {scores.knn:.4f}  "
+        f"({scores.trained} images learnt from, {scores.tested} held out, {scores.classes} classes)"
+    )

@@ -127,3 +127,12 @@ def test_values_that_are_not_finite_are_refused() -> None:
         KMeans(2).fit(np.array([[0.0], [np.nan], [1.0]]))
     with pytest.raises(UsageError, match="fit first"):
         KMeans(2).predict(np.zeros((2, 1)))
+
+
+def test_the_restart_of_the_wanted_sizes() -> None:
+    from coterie.cluster.kmeans import nearest_sizes
+
+    counts = torch.tensor([[50, 30, 20], [34, 33, 33], [98, 1, 1], [100, 0, 0]])
+    assert nearest_sizes(counts, torch.ones(3)) == 1
+    assert nearest_sizes(counts, torch.tensor([1.0, 98.0, 1.0])) == 2
+    assert nearest_sizes(counts, torch.tensor([0.2, 0.5, 0.3])) == 0

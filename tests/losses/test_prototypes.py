@@ -100,3 +100,20 @@ def test_prototypes_of_absent_clusters_are_zero(case: tuple[Tensor, Tensor, Tens
     assert counts.tolist() == [4, 3, 0, 3, 2]
     assert prototypes[2].eq(0).all()
     torch.testing.assert_close(prototypes[[0, 1, 3, 4]].norm(dim=1), torch.ones(4, dtype=torch.float64))
+
+
+def test_soft_labels_that_are_certain_equal_hard_ones(case: tuple[Tensor, Tensor, Tensor]) -> None:
+    online, target, labels = case
+    certain = torch.nn.functional.one_hot(labels, 5).double()
+    torch.testing.assert_close(loss(online, target, certain), loss(*case))
+
+
+def test_soft_labels_by_hand() -> None:
+    # Half of (1, 0) and half of (0, 1) point along the diagonal; a quarter of an image makes no prototype.
+    embeddings = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
+    prototypes, counts = batch_prototypes(embeddings, torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.25, 0.25]]), n_clusters=3)
+    assert counts.tolist() == [1.0, 0.75, 0.25]
+    torch.testing.assert_close(prototypes[0], torch.tensor([0.5, 0.5]).sqrt())
+    two = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    third_is_absent = torch.tensor([[0.9, 0.0, 0.1], [0.0, 0.9, 0.1]])
+    torch.testing.assert_close(loss(two, two, third_is_absent, 3), loss(two, two, torch.tensor([0, 1]), 2))

@@ -12,6 +12,7 @@ from coterie.config import read
 from coterie.errors import UsageError
 from coterie.methods import Batch, Method, build_method, method_names, method_type
 from coterie.schedule import Progress
+from coterie.train.estep import cluster as expect_clusters
 
 
 def build(name: str, *, seed: int = 0, **options: object) -> Method:
@@ -210,3 +211,42 @@ def test_cadecl_starts_its_centers_once() -> None:
 def test_simsiams_predictor_is_off_the_schedule() -> None:
     groups = build("simsiam").parameter_groups()
     assert [group.get("constant", False) for group in groups] == [False, True]
+
+
+def test_propos_takes_responsibilities_as_soft_pseudo_labels() -> None:
+    method = build("propos", estep="mixture", queue=20)
+    asked = method.e_step(batch().progress)
+    assert asked is not None
+    assert asked.model == "mixture"
+    images = torch.cat(views())
+    embeddings = method.eval().embed(images).detach()
+    method.train()
+    found = expect_clusters(embeddings, 3, asked, torch.Generator().manual_seed(0))
+    method.receive(embeddings, [found])
+    given = dataclasses.replace(batch(), pseudo_labels=found.labels[:12].unsqueeze(1))
+    soft = method.losses(views(), given)["scattering"]
+    assert soft.isfinite()
+    assert found.responsibilities is not None
+    method.soft_labels = torch.nn.functional.one_hot(found.labels, 3).float()
+    method.queue.index.fill_(-1)
+    certain = method.losses(views(), given)["scattering"]
+    method.soft_labels = None
+    method.queue.index.fill_(-1)
+    torch.testing.assert_close(certain, method.losses(views(), given)["scattering"])
+    with pytest.raises(UsageError, match="kmeans or mixture"):
+        build("propos", estep="gmm")
+
+
+def test_lnscc_starts_its_centers_in_the_order_of_the_wanted_proportions() -> None:
+    method = build("lnscc", proportions=[0.2, 0.5, 0.3], cluster_at=0.3)
+    assert method.e_step(batch(epoch=2).progress) is None
+    asked = method.e_step(batch(epoch=3).progress)
+    assert asked is not None
+    corners = torch.tensor([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
+    places = corners.repeat_interleave(torch.tensor([50, 30, 20]), dim=0)
+    places = places + 0.1 * torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    method.receive(places, [expect_clusters(places, 3, asked, torch.Generator().manual_seed(0))])
+    torch.testing.assert_close(method.centers.detach(), corners[[2, 0, 1]], atol=0.2, rtol=0)
+    assert method.e_step(batch(epoch=4).progress) is None
+    assert set(method.losses(list(inputs("lnscc", 2, 12)), batch(epoch=0))) == {"contrast"}
+    assert set(method.losses(list(inputs("lnscc", 2, 12)), batch())) == {"contrast", "clustering", "balance"}

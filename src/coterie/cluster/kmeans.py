@@ -29,6 +29,7 @@ class KMeansResult:
     centers: Tensor
     inertia: float
     iterations: int
+    responsibilities: None = None
 
 
 def kmeans(

@@ -50,6 +50,16 @@ class MixtureResult:
     log_likelihood: float
     iterations: int
 
+    @property
+    def labels(self) -> Tensor:
+        """The likeliest component of each point, (N,) int64."""
+        return self.responsibilities.argmax(dim=1)
+
+    @property
+    def centers(self) -> Tensor:
+        """The components' means, (K, D)."""
+        return self.mixture.means
+
 
 def gaussian_mixture(
     points: Tensor,
@@ -167,7 +177,7 @@ class GaussianMixture:
         self.weights_ = same_kind(X, result.mixture.weights)
         self.means_ = same_kind(X, result.mixture.means)
         self.covariances_ = same_kind(X, result.mixture.variances)
-        self.labels_ = same_kind(X, result.responsibilities.argmax(dim=1))
+        self.labels_ = same_kind(X, result.labels)
         self.log_likelihood_ = result.log_likelihood
         self.n_iter_ = result.iterations
         return self

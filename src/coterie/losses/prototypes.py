@@ -6,23 +6,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+# Clusters with less than half an image in the batch are taken as absent.
+_LEAST_MASS = 0.5
+
 
 def batch_prototypes(embeddings: Tensor, labels: Tensor, *, n_clusters: int) -> tuple[Tensor, Tensor]:
     """The normalised mean of each cluster's normalised members.
 
     Args:
         embeddings: (n, d), of any length.
-        labels: (n,) int64 in 0..n_clusters−1, or −1 for members of no cluster.
+        labels: (n,) int64 in 0..n_clusters−1, or −1 for members of no cluster; or how far each embedding belongs to
+            each cluster, (n, K) floating point.
         n_clusters: K.
 
     Returns:
         prototypes (K, d), zero for clusters without a member, and counts (K,) in the embeddings' dtype.
     """
     # A product with the membership matrix instead of a scatter: deterministic on every device.
-    members = F.one_hot(labels + 1, n_clusters + 1)[:, 1:].to(embeddings.dtype)
+    members = (labels if labels.is_floating_point() else F.one_hot(labels + 1, n_clusters + 1)[:, 1:]).to(
+        embeddings.dtype
+    )
     counts = members.sum(dim=0)
     sums = members.T @ F.normalize(embeddings, dim=1)
-    return F.normalize(sums / counts.clamp(min=1).unsqueeze(1), dim=1), counts
+    return F.normalize(sums / counts.clamp(min=_LEAST_MASS).unsqueeze(1), dim=1), counts
 
 
 def prototype_scattering(
@@ -36,7 +42,7 @@ def prototype_scattering(
     Args:
         online: online projections, (n, d); gradient flows through their prototypes μ.
         target: target projections of the other view, (n, d); their prototypes μ' carry no gradient.
-        labels: pseudo labels, (n,) int64.
+        labels: pseudo labels, (n,) int64, or soft ones, (n, K); see `batch_prototypes`.
         n_clusters: K.
         temperature: τ.
 
@@ -45,7 +51,7 @@ def prototype_scattering(
     """
     prototypes, counts = batch_prototypes(online, labels, n_clusters=n_clusters)
     targets, _ = batch_prototypes(target.detach(), labels, n_clusters=n_clusters)
-    present = counts > 0
+    present = counts > _LEAST_MASS
     diagonal = torch.eye(n_clusters, dtype=torch.bool, device=online.device)
     between = prototypes @ prototypes.T
     own = (prototypes * targets).sum(dim=1)

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from coterie.cluster.kmeans import KMeansResult, Metric
+from coterie.cluster.clustering import Clustering
+from coterie.cluster.kmeans import Metric
 from coterie.data.edges import GraphConfig
 from coterie.data.loader import View
 from coterie.schedule import Progress
@@ -17,12 +18,14 @@ from coterie.schedule import Progress
 
 @dataclass(frozen=True)
 class EStep:
-    """What a method asks of the E-step before an epoch: one k-means of the embeddings for each granularity.
+    """What a method asks of the E-step before an epoch: one clustering of the embeddings for each granularity.
 
-    `proportions` (K,) chooses among the restarts by the sizes wanted, see `kmeans`.
+    By `model`, k-means or a Gaussian mixture with diagonal covariances, which also tells how surely a point belongs to
+    each component. `proportions` (K,) chooses among the restarts of k-means by the sizes wanted, see `kmeans`.
     """
 
     granularities: tuple[int, ...]
+    model: Literal["kmeans", "mixture"] = "kmeans"
     metric: Metric = "cosine"
     n_init: int = 10
     proportions: Tensor | None = None
@@ -76,6 +79,11 @@ class Method(nn.Module):
         """Embeddings (n, d), of any length where `metric` is cosine."""
         raise NotImplementedError
 
+    def features(self, images: Tensor) -> Tensor:
+        """What the encoder makes of images before any head, (n, F), for linear evaluation."""
+        encoder = getattr(self, "encoder", None)
+        return self.embed(images) if encoder is None else encoder(images)
+
     def assign(self, images: Tensor) -> Tensor | None:  # noqa: ARG002
         """Probabilities (n, K) where the method has a cluster head of its own; None where k-means decides."""
         return None
@@ -84,7 +92,7 @@ class Method(nn.Module):
         """What the E-step before this epoch should find; None for no E-step."""
         return None
 
-    def receive(self, embeddings: Tensor, clusterings: Sequence[KMeansResult]) -> None:
+    def receive(self, embeddings: Tensor, clusterings: Sequence[Clustering]) -> None:
         """Take the E-step's outcome: embeddings (N, d) of all data and one clustering for each granularity."""
 
     def sampling_weights(self) -> Tensor | None:

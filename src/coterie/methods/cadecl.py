@@ -9,7 +9,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from coterie.cluster.kmeans import KMeansResult
+from coterie.cluster.clustering import Clustering
 from coterie.data.loader import View
 from coterie.losses.contrastive import nt_xent
 from coterie.losses.student_t import divergence, plain_and_augmented, sharpened, soft_assignment
@@ -57,7 +57,7 @@ class CADECL(SimCLR):
         return EStep((self.n_clusters,), metric="euclidean", n_init=self.config.n_init)
 
     @torch.no_grad()
-    def receive(self, embeddings: Tensor, clusterings: Sequence[KMeansResult]) -> None:  # noqa: ARG002
+    def receive(self, embeddings: Tensor, clusterings: Sequence[Clustering]) -> None:  # noqa: ARG002
         self.centers.copy_(clusterings[0].centers)
         self.started.fill_(True)
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from coterie.cluster.kmeans import KMeansResult, Metric
+from coterie.cluster.clustering import Clustering
+from coterie.cluster.kmeans import Metric
 from coterie.data.edges import GraphConfig
 from coterie.errors import UsageError
 from coterie.losses.soft_contrast import balance, curve, soft_contrast
@@ -96,7 +97,7 @@ class LNSCC(Method):
         return EStep((self.n_clusters,), metric="euclidean", n_init=self.config.n_init, proportions=self.proportions)
 
     @torch.no_grad()
-    def receive(self, embeddings: Tensor, clusterings: Sequence[KMeansResult]) -> None:  # noqa: ARG002
+    def receive(self, embeddings: Tensor, clusterings: Sequence[Clustering]) -> None:  # noqa: ARG002
         self.centers.copy_(clusterings[0].centers)
         self.started.fill_(True)
 

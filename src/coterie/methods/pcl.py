@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coterie.cluster.kmeans import KMeansResult
+from coterie.cluster.clustering import Clustering
 from coterie.errors import UsageError
 from coterie.losses.concentration import concentration, prototype_contrast
 from coterie.methods.base import Batch, EStep
@@ -59,7 +59,7 @@ class PCL(MoCo):
             return None
         return EStep(self.granularities, n_init=self.config.n_init)
 
-    def receive(self, embeddings: Tensor, clusterings: Sequence[KMeansResult]) -> None:
+    def receive(self, embeddings: Tensor, clusterings: Sequence[Clustering]) -> None:
         self.found = []
         for clustering in clusterings:
             density = concentration(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from coterie.cluster.kmeans import KMeansResult
+from coterie.cluster.clustering import Clustering
+from coterie.errors import UsageError
 from coterie.losses.prototypes import prototype_scattering
 from coterie.methods.base import Batch, EStep
 from coterie.methods.byol import BYOL, BYOLConfig, Step
@@ -27,6 +29,7 @@ class ProPosConfig(BYOLConfig):
         temperature: τ of the prototype logits.
         resample: draw images with probability inverse to the size of their cluster.
         queue: past target embeddings that join the batch's prototypes, for many clusters; 0 for none.
+        estep: "kmeans", or "mixture" for a Gaussian mixture, whose responsibilities are soft pseudo labels.
         n_init: restarts of the E-step's k-means.
     """
 
@@ -36,7 +39,12 @@ class ProPosConfig(BYOLConfig):
     temperature: float = 0.5
     resample: bool = False
     queue: int = 0
+    estep: str = "kmeans"
     n_init: int = 10
+
+    def __post_init__(self) -> None:
+        if self.estep not in ("kmeans", "mixture"):
+            raise UsageError(f"option 'options.estep' is kmeans or mixture, not '{self.estep}'")
 
 
 class ProPos(BYOL):
@@ -45,23 +53,30 @@ class ProPos(BYOL):
     Config = ProPosConfig
     config: ProPosConfig
     pseudo_labels: Tensor
+    soft_labels: Tensor | None
 
     def __init__(self, config: ProPosConfig, encoder: Encoder, *, n_clusters: int) -> None:
         super().__init__(config, encoder, n_clusters=n_clusters)
         self.queue = Queue(config.queue, config.projection)
         # The E-step gives these anew before every epoch.
         self.register_buffer("pseudo_labels", torch.empty(0, dtype=torch.int64), persistent=False)
+        self.register_buffer("soft_labels", None, persistent=False)
 
     def e_step(self, progress: Progress) -> EStep | None:
-        return None if progress.warming_up else EStep((self.n_clusters,), n_init=self.config.n_init)
+        if progress.warming_up:
+            return None
+        model: Literal["kmeans", "mixture"] = "mixture" if self.config.estep == "mixture" else "kmeans"
+        return EStep((self.n_clusters,), model=model, n_init=self.config.n_init)
 
-    def receive(self, embeddings: Tensor, clusterings: Sequence[KMeansResult]) -> None:  # noqa: ARG002
+    def receive(self, embeddings: Tensor, clusterings: Sequence[Clustering]) -> None:  # noqa: ARG002
         self.pseudo_labels = clusterings[0].labels
+        self.soft_labels = clusterings[0].responsibilities
 
     def terms(self, step: Step) -> dict[str, Tensor]:
         losses = super().terms(step)
         if step.batch.pseudo_labels is not None:
-            labels = step.batch.pseudo_labels[:, 0]
+            soft = self.soft_labels
+            labels = step.batch.pseudo_labels[:, 0] if soft is None else soft[step.batch.index]
             scattering = step.symmetric(lambda _, target, online: self._scattering(online, target, labels))
             losses["scattering"] = self.config.scattering * scattering
         self.queue.push(step.target[0], step.batch.index)
@@ -82,8 +97,11 @@ class ProPos(BYOL):
 
     def _scattering(self, online: Tensor, target: Tensor, labels: Tensor) -> Tensor:
         if len(self.queue) and len(self.pseudo_labels):
-            known = self.pseudo_labels[self.queue.index.clamp(min=0)]
-            labels = torch.cat([labels, torch.where(self.queue.index >= 0, known, -1)])
+            known = self.pseudo_labels if self.soft_labels is None else self.soft_labels
+            # Places not yet filled belong to no cluster.
+            known = known[self.queue.index.clamp(min=0)]
+            known[self.queue.index < 0] = -1 if self.soft_labels is None else 0
+            labels = torch.cat([labels, known])
             past = self.queue.embeddings.clone()
             online, target = torch.cat([online, past]), torch.cat([target, past])
         return prototype_scattering(

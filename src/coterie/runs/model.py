@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,13 @@ class Model:
         return F.normalize(self.method.embed(self.normalisation.plain(images.to(device))), dim=1)
 
 
+def batches(rows: Rows, normalisation: Normalisation | None, device: torch.device, batch_size: int) -> Iterator[Tensor]:
+    """Everything in order, as the networks take it, without augmentation."""
+    for start in range(0, len(rows), batch_size):
+        inputs = rows.rows(torch.arange(start, min(start + batch_size, len(rows)))).to(device)
+        yield inputs if normalisation is None else normalisation.plain(inputs)
+
+
 @torch.inference_mode()
 def embed_rows(
     method: Method,
@@ -107,15 +114,11 @@ def embed_rows(
 ) -> Embedded:
     """Embed everything in evaluation mode, and ask the method's own head where it has one."""
     method.eval()
-    device = next(method.parameters()).device
     embeddings, probabilities = [], []
-    for start in range(0, len(rows), batch_size):
-        index = torch.arange(start, min(start + batch_size, len(rows)))
-        inputs = rows.rows(index).to(device)
-        inputs = inputs if normalisation is None else normalisation.plain(inputs)
+    for inputs in batches(rows, normalisation, next(method.parameters()).device, batch_size):
         embeddings.append(method.embed(inputs))
         probabilities.append(method.assign(inputs))
-        on_rows(len(index))
+        on_rows(len(inputs))
     known = [part for part in probabilities if part is not None]
     joined = torch.cat(embeddings)
     joined = F.normalize(joined, dim=1) if method.metric == "cosine" else joined

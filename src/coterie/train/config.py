@@ -15,9 +15,9 @@ class TrainConfig:
         epochs: passes over the data.
         warmup_epochs: epochs of linear learning-rate warm-up, in which clustering losses are off.
         batch_size: images in a step, over all processes.
-        optimizer: "sgd" or "adam".
+        optimizer: "sgd", "lars" for large batches, or "adam".
         learning_rate: for 256 images; a step uses `learning_rate · batch_size / 256` (Adam: as it stands).
-        momentum: of SGD.
+        momentum: of SGD and LARS.
         weight_decay: L2 penalty on every weight.
         embed_batch: images embedded at a time in the E-step.
     """
@@ -32,8 +32,8 @@ class TrainConfig:
     embed_batch: int = 1024
 
     def __post_init__(self) -> None:
-        if self.optimizer not in ("sgd", "adam"):
-            raise UsageError(f"option 'train.optimizer' is sgd or adam, not '{self.optimizer}'")
+        if self.optimizer not in ("sgd", "lars", "adam"):
+            raise UsageError(f"option 'train.optimizer' is sgd, lars or adam, not '{self.optimizer}'")
         for name in ("epochs", "batch_size", "embed_batch"):
             if getattr(self, name) < 1:
                 raise UsageError(f"option 'train.{name}' must be at least 1, got {getattr(self, name)}")
@@ -51,4 +51,4 @@ class TrainConfig:
     @property
     def base_rate(self) -> float:
         """The learning rate after warm-up."""
-        return self.learning_rate * (self.batch_size / 256 if self.optimizer == "sgd" else 1.0)
+        return self.learning_rate * (1.0 if self.optimizer == "adam" else self.batch_size / 256)

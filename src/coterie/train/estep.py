@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coterie.cluster.kmeans import KMeansResult, kmeans
+from coterie.cluster.clustering import Clustering
+from coterie.cluster.kmeans import kmeans
+from coterie.cluster.mixture import gaussian_mixture
 from coterie.errors import CoterieError
 from coterie.methods.base import EStep, Method
 from coterie.seeding import generator
@@ -19,7 +21,7 @@ class Expectation:
     """Embeddings (N, d) of all data, a clustering for each granularity, and pseudo labels (N, granularities)."""
 
     embeddings: Tensor
-    clusterings: list[KMeansResult]
+    clusterings: list[Clustering]
 
     @property
     def pseudo_labels(self) -> Tensor:
@@ -48,14 +50,21 @@ def expect(method: Method, feed: Feed, asked: EStep, *, batch_size: int, seed: i
     """Embed all data and cluster it as the method asked."""
     embeddings = embed_all(method, feed, batch_size).clone()
     clusterings = [
-        kmeans(
-            embeddings,
-            n_clusters,
-            metric=asked.metric,
-            n_init=asked.n_init,
-            proportions=asked.proportions,
-            generator=generator(embeddings.device, seed, "e-step", epoch, place),
-        )
+        cluster(embeddings, n_clusters, asked, generator(embeddings.device, seed, "e-step", epoch, place))
         for place, n_clusters in enumerate(asked.granularities)
     ]
     return Expectation(embeddings, clusterings)
+
+
+def cluster(embeddings: Tensor, n_clusters: int, asked: EStep, draw: torch.Generator) -> Clustering:
+    """One clustering of embeddings (N, d) as the method asked for it."""
+    if asked.model == "mixture":
+        return gaussian_mixture(embeddings, n_clusters, metric=asked.metric, n_init=asked.n_init, generator=draw)
+    return kmeans(
+        embeddings,
+        n_clusters,
+        metric=asked.metric,
+        n_init=asked.n_init,
+        proportions=asked.proportions,
+        generator=draw,
+    )

@@ -17,6 +17,7 @@ from coterie.train.config import TrainConfig
 from coterie.train.estep import Expectation, expect
 from coterie.train.feed import Feed
 from coterie.train.monitor import Health, check_sizes, examine
+from coterie.train.optimizer import build_optimizer
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,10 @@ class Loop:
         return expectation
 
     def maximise(self, epoch: int, expectation: Expectation | None) -> tuple[dict[str, float], float]:
-        """M-step: one epoch of gradient steps. Returns the mean losses and the last learning rate."""
+        """M-step: one epoch of gradient steps. Returns the mean losses and the last learning rate of most weights."""
         self.method.train()
         labels = None if expectation is None else expectation.pseudo_labels
         totals: dict[str, Tensor] = {}
-        rate = 0.0
         batches = self.feed.batches(epoch, weights=self.method.sampling_weights())
         for step, (index, views) in enumerate(batches, start=epoch * self.feed.steps_per_epoch):
             progress = self.progress(step)
@@ -105,7 +105,8 @@ class Loop:
                 # Summed on the device: reading a value here would make the device wait for every step.
                 totals[name] = totals.get(name, 0.0) + loss.detach()
             self.on_step()
-        return {name: float(total) / self.feed.steps_per_epoch for name, total in totals.items()}, rate
+        means = {name: float(total) / self.feed.steps_per_epoch for name, total in totals.items()}
+        return means, self.optimizer.param_groups[0]["lr"]
 
     def step(self, views: list[Tensor], batch: Batch, rate: float) -> dict[str, Tensor]:
         """One gradient step."""
@@ -117,16 +118,6 @@ class Loop:
         self.optimizer.step()
         self.method.after_step(batch.progress)
         return losses
-
-
-def build_optimizer(method: Method, config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimiser over the method's parameter groups, fused."""
-    groups = method.parameter_groups()
-    if config.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=config.base_rate, weight_decay=config.weight_decay, fused=True)
-    return torch.optim.SGD(
-        groups, lr=config.base_rate, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
-    )
 
 
 def check_finite(losses: dict[str, float], epoch: int) -> None:

@@ -15,7 +15,7 @@ from coterie.methods import method_type
 from coterie.runs.config import NO_BACKBONE, RunConfig, read_run_config
 from coterie.train.config import TrainConfig
 from coterie.train.runtime import choose_runtime
-from coterie.workflow.defaults import default_options, default_rate, default_side, default_values
+from coterie.workflow.defaults import default_options, default_side, default_values, short_run
 from coterie.workflow.recipes import SECTIONS, load_recipe
 
 
@@ -62,8 +62,7 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     if request.recipe is None:
         base["options"] = {} if on_features else default_options(set(_option_names(method)), gpu=gpu)
         base["train"] |= method_type(method).train_defaults
-        if not on_features:
-            base["train"] |= default_rate(str(base["train"].get("optimizer", "sgd")), gpu=gpu)
+        base["train"] |= short_run(str(base["train"].get("optimizer")), on_features=on_features, gpu=gpu)
     else:
         base["train"], base["augment"] = {}, {}  # A recipe stands on the papers' defaults.
     base |= {"seed": 0, "device": str(runtime.device), "precision": runtime.precision}

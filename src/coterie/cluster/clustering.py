@@ -1,0 +1,26 @@
+"""What every way of clustering finds."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Clustering(Protocol):
+    """Clusters of N points: by k-means, or the components of a mixture."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64."""
+        ...
+
+    @property
+    def centers(self) -> Tensor:
+        """(K, D)."""
+        ...
+
+    @property
+    def responsibilities(self) -> Tensor | None:
+        """How far each point belongs to each cluster, (N, K); None where it belongs to one alone."""
+        ...

@@ -1,0 +1,68 @@
+"""`coterie probe`: linear evaluation of a run's encoder on labelled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from coterie.data.base import Rows
+from coterie.data.sources import open_source
+from coterie.errors import UsageError
+from coterie.evaluate.probe import ProbeConfig, ProbeScores, probe
+from coterie.runs.assignments import read_labels
+from coterie.runs.folder import RunFolder
+from coterie.runs.model import batches
+from coterie.runs.model_files import load_model
+from coterie.workflow.gather import gather, wanted_by
+from coterie.workflow.listener import Listener
+
+
+def probe_run(
+    run: Path,
+    source: str,
+    listener: Listener,
+    *,
+    labels: Path | None = None,
+    labels_from_folders: bool = False,
+    config: ProbeConfig | None = None,
+    device: str = "auto",
+) -> ProbeScores:
+    """Evaluate the features of a run's encoder, before any head, on the labelled images of a source.
+
+    Args:
+        labels: a CSV with the columns key and label; None takes those of the source.
+
+    Raises:
+        UsageError: no model in the run, or no labels. CoterieError: the model is damaged.
+    """
+    model = load_model(RunFolder(run).model, device=device)
+    opened = open_source(source, labels_from_folders=labels_from_folders)
+    rows, _ = gather(opened, wanted_by(model), listener)
+    numbers = torch.from_numpy(_numbered(rows, source, labels))
+    listener.begin("encoding", len(rows), "images")
+    features = []
+    with torch.inference_mode():
+        for inputs in batches(rows, model.normalisation, next(model.method.parameters()).device, 1024):
+            features.append(model.method.features(inputs).float())
+            listener.advance(len(inputs))
+    listener.end()
+    together = torch.cat(features).clone()
+    return probe(together, numbers.to(together.device), config or ProbeConfig())
+
+
+def _numbered(rows: Rows, source: str, labels: Path | None) -> npt.NDArray[np.int64]:
+    """Labels (N,) from 0 without gaps, −1 where unknown."""
+    if labels is not None:
+        given = np.array(read_labels(labels, rows.keys))
+        known = given != ""
+    elif rows.labels is not None:
+        given, known = rows.labels, rows.labels >= 0
+    else:
+        raise UsageError(f"{source} knows no labels: add --labels-from-folders, or a CSV by --labels")
+    numbers = np.full(len(given), -1, dtype=np.int64)
+    if known.any():
+        numbers[known] = np.unique(given[known], return_inverse=True)[1]
+    return numbers
