@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import load_digits, make_blobs
 
 from coterie import CoterieError, KMeans, UsageError
+from coterie.cluster.kmeans import kmeans, nearest_sizes
 from coterie.cluster.lloyd import assign, lloyd
 from coterie.cluster.seeding import plus_plus
 
@@ -80,7 +83,7 @@ def test_restarts_side_by_side_equal_restarts_alone() -> None:
 def test_the_pass_over_the_data_equals_its_slow_twin() -> None:
     generator = torch.Generator().manual_seed(0)
     points, centers = torch.randn(700, 3, generator=generator), torch.randn(2, 300, 3, generator=generator)
-    found = assign(points, points.square().sum(dim=1), centers)  # 600 centers: summed by index, not by product.
+    found = assign(points, points.square().sum(dim=1), centers)  # 300 centers are sought in groups.
     few = assign(points, points.square().sum(dim=1), centers[:, :20])
     for answer, used in ((found, centers), (few, centers[:, :20])):
         distances = torch.cdist(points.unsqueeze(0), used, compute_mode="donot_use_mm_for_euclid_dist").square()
@@ -90,7 +93,7 @@ def test_the_pass_over_the_data_equals_its_slow_twin() -> None:
             for cluster in (0, 7, 19):
                 members = points[answer.labels[restart] == cluster]
                 assert int(answer.counts[restart, cluster]) == len(members)
-                torch.testing.assert_close(answer.sums[restart, cluster], members.sum(dim=0))
+                torch.testing.assert_close(answer.sums[restart, cluster].float(), members.sum(dim=0))
 
 
 def test_an_emptied_cluster_is_seeded_again_at_the_farthest_point() -> None:
@@ -130,9 +133,31 @@ def test_values_that_are_not_finite_are_refused() -> None:
 
 
 def test_the_restart_of_the_wanted_sizes() -> None:
-    from coterie.cluster.kmeans import nearest_sizes
-
     counts = torch.tensor([[50, 30, 20], [34, 33, 33], [98, 1, 1], [100, 0, 0]])
     assert nearest_sizes(counts, torch.ones(3)) == 1
     assert nearest_sizes(counts, torch.tensor([1.0, 98.0, 1.0])) == 2
     assert nearest_sizes(counts, torch.tensor([0.2, 0.5, 0.3])) == 0
+
+
+def test_sums_by_what_moved_equal_sums_anew() -> None:
+    draw = torch.Generator().manual_seed(0)
+    points, centers = torch.randn(700, 3, generator=draw), torch.randn(2, 30, 3, generator=draw)
+    norms = points.square().sum(dim=1)
+    before = assign(points, norms, centers)
+    for step in (0.02, 5.0):  # Few points move, or most of them.
+        moved = centers + step * torch.randn(2, 30, 3, generator=draw)
+        quick, anew = assign(points, norms, moved, before), assign(points, norms, moved)
+        torch.testing.assert_close(quick.sums, anew.sums, rtol=1e-5, atol=1e-4)
+        assert torch.equal(quick.counts, anew.counts)
+
+
+def test_many_points_are_seeded_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("coterie.cluster.kmeans")
+    points = torch.from_numpy(make_blobs(400, centers=4, cluster_std=0.5, random_state=0)[0])
+    whole = kmeans(points, 4, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(module, "_SAMPLE", 20)
+    monkeypatch.setattr(module, "_SAMPLE_EACH", 2)
+    for ample in (1, 1000):
+        monkeypatch.setattr(module, "_AMPLE", ample)
+        sampled = kmeans(points, 4, generator=torch.Generator().manual_seed(0))
+        assert sampled.inertia == pytest.approx(whole.inertia, rel=1e-4)

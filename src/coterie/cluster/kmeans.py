@@ -15,6 +15,11 @@ from coterie.cluster.seeding import plus_plus
 from coterie.errors import CoterieError, UsageError
 from coterie.seeding import generator as seeded
 
+# Points that centers are seeded from: as many, and as many for each cluster.
+_SAMPLE, _SAMPLE_EACH = 8192, 16
+# Points for each cluster with which a sample's own k-means is a good start.
+_AMPLE = 256
+
 Metric = Literal["euclidean", "cosine"]
 
 
@@ -67,14 +72,27 @@ def kmeans(
         # Distances between points near the origin lose fewer digits in float32.
         origin = points.mean(dim=0)
         points = points - origin
-    starts = plus_plus(points, n_clusters, n_init, generator)
-    centers, assignment, iterations = lloyd(points, starts, spherical=metric == "cosine", max_iter=max_iter, tol=tol)
+    spherical = metric == "cosine"
+    few = _few(points, n_clusters, generator)
+    centers = plus_plus(few, n_clusters, n_init, generator)
+    if len(few) < len(points) and len(few) >= _AMPLE * n_clusters:
+        # A sample brings the centers most of the way at a fraction of the cost; a scant one would lead them astray.
+        centers, _, _ = lloyd(few, centers, spherical=spherical, max_iter=max_iter, tol=tol)
+    centers, assignment, iterations = lloyd(points, centers, spherical=spherical, max_iter=max_iter, tol=tol)
     best = int(assignment.inertia.argmin()) if proportions is None else nearest_sizes(assignment.counts, proportions)
     # |x−c|² = 2(1−cos) on the unit sphere.
     scale = 0.5 if metric == "cosine" else 1.0
     inertia = scale * float(assignment.inertia[best])
     found = KMeansResult(assignment.labels[best], centers[best] + origin, inertia, iterations)
     return found if proportions is None else _ordered(found, proportions)
+
+
+def _few(points: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:
+    """A sample of the points to seed the centers from; all of them where a sample would not be much smaller."""
+    size = max(_SAMPLE, _SAMPLE_EACH * n_clusters)
+    if len(points) < 2 * size:
+        return points
+    return points[torch.randperm(len(points), generator=generator, device=points.device)[:size]]
 
 
 def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclidean") -> Tensor:

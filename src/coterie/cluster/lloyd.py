@@ -8,16 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Scores held at a time: small enough for a core's cache, large enough for the matrix product to be efficient.
-_CHUNK_SCORES = 1 << 20
+from coterie.cluster.products import nearest
+
+# Points summed in their own precision before they are added to the total.
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
 class Assignment:
     """One pass over the points for R sets of centers.
 
-    `labels` (R, N) int64; `distances` (R, N), squared Euclidean to the nearest center; `sums` (R, K, D) and
-    `counts` (R, K) of the members. Sums and counts add up over shards of the points.
+    `labels` (R, N) int64; `distances` (R, N), squared Euclidean to the nearest center; `sums` (R, K, D) float64 and
+    `counts` (R, K) int64 of the members. Sums and counts add up over shards of the points.
     """
 
     labels: Tensor
@@ -25,44 +27,64 @@ class Assignment:
     sums: Tensor
     counts: Tensor
 
+    def of(self, restarts: Tensor) -> Assignment:
+        """That of some restarts alone; `restarts` (R,) bool."""
+        if bool(restarts.all()):
+            return self
+        return Assignment(self.labels[restarts], self.distances[restarts], self.sums[restarts], self.counts[restarts])
+
     @property
     def inertia(self) -> Tensor:
         """Sums of squared distances, (R,) float64."""
         return self.distances.double().sum(dim=1)
 
 
-def assign(points: Tensor, norms: Tensor, centers: Tensor) -> Assignment:
-    """Nearest centers (R, K, D) for points (N, D) with squared norms (N,); all restarts share one pass."""
-    n_init, n_clusters, width = centers.shape
+def assign(points: Tensor, norms: Tensor, centers: Tensor, before: Assignment | None = None) -> Assignment:
+    """Nearest centers (R, K, D) for points (N, D) with squared norms (N,); all restarts share one pass.
+
+    An assignment `before` this one, to centers that were near these, saves summing the points that stayed.
+    """
+    n_init, n_clusters, _ = centers.shape
     n_points = points.shape[0]
-    flat = centers.reshape(-1, width)
-    center_norms = (flat * flat).sum(dim=1)
     labels = torch.empty(n_init, n_points, dtype=torch.int64, device=points.device)
     distances = torch.empty(n_init, n_points, dtype=points.dtype, device=points.device)
-    sums, counts = torch.zeros_like(flat), torch.zeros_like(center_norms)
-    offsets = torch.arange(n_init, device=points.device) * n_clusters
-    chunk = max(256, _CHUNK_SCORES // flat.shape[0])
-    for start in range(0, n_points, chunk):
-        part = slice(start, start + chunk)
-        scores = torch.addmm(center_norms, points[part], flat.T, alpha=-2).view(-1, n_init, n_clusters)
-        nearest, index = scores.min(dim=2)
+    for part, least, index in nearest(points, centers):
         labels[:, part] = index.T
-        distances[:, part] = nearest.T + norms[part]
-        _accumulate(points[part], index + offsets, sums, counts)
-    return Assignment(labels, distances.clamp_(min=0), sums.view_as(centers), counts.view(n_init, n_clusters))
+        distances[:, part] = least.T + norms[part]
+    members = [
+        totals(points, own, n_clusters) if before is None else _moved(points, own, before, place)
+        for place, own in enumerate(labels)
+    ]
+    sums, counts = (torch.stack(parts) for parts in zip(*members, strict=True))
+    return Assignment(labels, distances.clamp_(min=0), sums, counts)
 
 
-def _accumulate(points: Tensor, index: Tensor, sums: Tensor, counts: Tensor) -> None:
-    """Add points (n, D) to rows `index` (n, R) of `sums`, and ones to `counts`."""
-    if sums.shape[0] <= 512:
-        members = torch.zeros(points.shape[0], sums.shape[0], dtype=points.dtype, device=points.device)
-        members.scatter_(1, index, 1.0)
-        sums.addmm_(members.T, points)
-        counts.add_(members.sum(dim=0))
-    else:
-        for restart in index.T:
-            sums.index_add_(0, restart, points)
-            counts.index_add_(0, restart, torch.ones_like(restart, dtype=counts.dtype))
+def _moved(points: Tensor, labels: Tensor, before: Assignment, restart: int) -> tuple[Tensor, Tensor]:
+    """`totals` of a restart from those of the assignment before it, by the points whose label changed."""
+    previous, n_clusters = before.labels[restart], before.counts.shape[1]
+    changed = (labels != previous).nonzero().squeeze(1)
+    if 4 * len(changed) > len(labels):
+        return totals(points, labels, n_clusters)
+    moving = points[changed]
+    gained, arrived = totals(moving, labels[changed], n_clusters)
+    lost, left = totals(moving, previous[changed], n_clusters)
+    return before.sums[restart] + gained - lost, before.counts[restart] + arrived - left
+
+
+def totals(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, Tensor]:
+    """Sums (K, D) and counts (K,) of the points (N, D) of each label (N,), in float64 and the same every time."""
+    sums = torch.zeros(n_clusters, points.shape[1], dtype=torch.float64, device=points.device)
+    counts = torch.zeros(n_clusters, dtype=torch.int64, device=points.device)
+    for start in range(0, len(points), _BLOCK):
+        part = labels[start : start + _BLOCK]
+        sizes = torch.bincount(part, minlength=n_clusters)
+        # Each bag is summed in the order of its members, which a scatter does not promise on every device.
+        bags = F.embedding_bag(
+            part.argsort(stable=True), points[start : start + _BLOCK], sizes.cumsum(dim=0) - sizes, mode="sum"
+        )
+        sums += bags
+        counts += sizes
+    return sums, counts
 
 
 def lloyd(
@@ -82,22 +104,25 @@ def lloyd(
         Centers (R, K, D), the assignment to them, and the iterations of the slowest restart.
     """
     norms = (points * points).sum(dim=1)
-    threshold = tol * points.var(dim=0, unbiased=False).mean()
+    # The mean variance of the features.
+    threshold = tol * (norms.mean() - points.mean(dim=0).square().sum()).clamp(min=0) / points.shape[1]
     centers = centers.clone()
     active = torch.arange(centers.shape[0], device=points.device)
+    assignment: Assignment | None = None
     iteration = 0
     while iteration < max_iter and len(active):
         iteration += 1
-        moved = _update(points, assign(points, norms, centers[active]), spherical)
-        shift = (moved - centers[active]).square().sum(dim=(1, 2))
+        assignment = assign(points, norms, centers[active], assignment)
+        moved = _update(points, assignment, spherical)
+        moving = (moved - centers[active]).square().sum(dim=(1, 2)) > threshold
         centers[active] = moved
-        active = active[shift > threshold]
+        active, assignment = active[moving], assignment.of(moving)
     return centers, assign(points, norms, centers), iteration
 
 
 def _update(points: Tensor, assignment: Assignment, spherical: bool) -> Tensor:
     """Means of the members; an emptied cluster moves to the point farthest from its own center."""
-    centers = assignment.sums / assignment.counts.clamp(min=1).unsqueeze(2)
+    centers = (assignment.sums / assignment.counts.clamp(min=1).unsqueeze(2)).to(points.dtype)
     empty = assignment.counts == 0
     if bool(empty.any()):
         for restart in empty.any(dim=1).nonzero().flatten().tolist():
