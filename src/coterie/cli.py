@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_probe(verbs)
     _add_report(verbs)
     _add_recipes(verbs)
+    _add_bench(verbs)
     return parser
 
 
@@ -183,6 +184,17 @@ def _add_recipes(verbs: Any) -> None:
     _verb(verbs, "recipes", _recipes, "list the shipped recipes", "coterie recipes")
 
 
+def _add_bench(verbs: Any) -> None:
+    parser = _verb(
+        verbs, "bench", _bench, "measure the speed of each part beside a plain baseline", "coterie bench --only knn"
+    )
+    parser.add_argument("--only", metavar="NAME", help="one part, such as train-step or kmeans-10")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of each side (default 5)")
+    parser.add_argument("--device", default="cpu", help="where ours runs: cpu (default) or cuda")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--smoke", action="store_true", help="small problems, to see that everything runs")
+
+
 def _demo(options: argparse.Namespace) -> None:
     from coterie.console import print_comparison, results
     from coterie.workflow.demo import demo
@@ -270,6 +282,27 @@ def _recipes(_: argparse.Namespace) -> None:
     width = max(len(name) for name in recipe_names())
     for name in recipe_names():
         print(f"{name:{width}}  {load_recipe(name).about}")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    import json
+    from dataclasses import asdict
+
+    from coterie.bench import Budget, machine, measure
+    from coterie.console import print_result, results
+    from coterie.errors import UsageError
+    from coterie.train.runtime import choose_runtime
+
+    if options.repeats < 1:
+        raise UsageError(f"--repeats must be at least 1, got {options.repeats}")
+    budget = Budget(options.repeats, options.smoke, str(choose_runtime(options.device).device))
+    found = []
+    for result in measure(budget, options.only):
+        found.append(asdict(result))
+        if not options.json:
+            print_result(result, results())
+    if options.json:
+        print(json.dumps({"machine": machine(), "results": found}, indent=2))
 
 
 class _Listening:

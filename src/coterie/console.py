@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from coterie.bench.base import Result
 from coterie.evaluate.probe import ProbeScores
 from coterie.workflow.evaluate import Evaluation
 from coterie.workflow.listener import Listener
@@ -162,3 +163,9 @@ def print_probe(scores: ProbeScores, out: Console, *, as_json: bool = False) -> 
         f"linear top-1 {scores.top1:.4f}  top-5 {scores.top5:.4f}  kNN {scores.knn:.4f}  "
         f"({scores.trained} images learnt from, {scores.tested} held out, {scores.classes} classes)"
     )
+
+
+def print_result(result: Result, out: Console) -> None:
+    """One line of a benchmark."""
+    ours, baseline = f"{result.ours:,.4g} {result.unit}", f"{result.baseline:,.4g} ({result.baseline_name})"
+    out.print(f"{result.name:22} {result.ratio:6.2f}×   {ours:24} {baseline:36} {result.note}".rstrip(), markup=False)

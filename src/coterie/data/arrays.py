@@ -37,7 +37,7 @@ class ArraySource:
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
         pixels = self._images[place]
         image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-        return np.asarray(fit_square(to_rgb(image), side))
+        return fit_square(to_rgb(image), side)
 
 
 def checked_images(images: Any, name: str) -> npt.NDArray[np.uint8]:

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image, UnidentifiedImageError
+from torch.nn import functional as F
 
 # Larger ones are taken for decompression bombs: about 0.5 GB of pixels.
 MAX_PIXELS = 178_000_000
 # Images above this are decoded one at a time, so that memory stays bounded however many cores there are.
 _LARGE_PIXELS = 25_000_000
 _large = threading.Lock()
+# Images more than this many times too large are reduced by blocks before they are resized.
+_REDUCED = 6
 
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSITIONS = {
@@ -41,20 +45,19 @@ def decode_file(path: Path, side: int) -> npt.NDArray[np.uint8]:
         Unreadable: with the reason; no other exception leaves this function, whatever the file holds.
     """
     try:
-        if path.stat().st_size == 0:
-            raise Unreadable("the file is empty")
         with Image.open(path) as image:
             _check_size(image)
-            image.draft(None, (side * 2, side * 2))
+            image.draft(None, (side, side))
             heavy = image.width * image.height > _LARGE_PIXELS
             with _large if heavy else contextlib.nullcontext():
                 square = fit_square(to_rgb(image), side)
             turned = _TRANSPOSITIONS.get(_orientation(image))
-        return np.asarray(square if turned is None else square.transpose(turned))
+        return square if turned is None else np.asarray(Image.fromarray(square).transpose(turned))
     except Unreadable:
         raise
     except UnidentifiedImageError:
-        raise Unreadable("not an image, or of a kind that is not known") from None
+        empty = path.stat().st_size == 0
+        raise Unreadable("the file is empty" if empty else "not an image, or of a kind that is not known") from None
     except Image.DecompressionBombError:
         raise Unreadable(f"too large: over {MAX_PIXELS // 1_000_000} megapixels") from None
     except PermissionError:
@@ -83,18 +86,25 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def fit_square(image: Image.Image, side: int) -> Image.Image:
-    """The central square of an image, resized to `side` pixels with antialiasing."""
-    width, height = image.size
-    if (width, height) == (side, side):
-        return image
-    short = min(width, height)
-    left, top = (width - short) // 2, (height - short) // 2
-    square = image.crop((left, top, left + short, top + short))
-    return square.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+def fit_square(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
+    """The central square of an RGB image, resized to `side` pixels with antialiasing: (side, side, 3)."""
+    short = min(image.size)
+    if short > _REDUCED * side:
+        # Averaging whole blocks first costs little and is not to be seen in the end.
+        image = image.reduce(int(short / side / 2))
+        short = min(image.size)
+    pixels = np.array(image)
+    top, left = (pixels.shape[0] - short) // 2, (pixels.shape[1] - short) // 2
+    square = pixels[top : top + short, left : left + short]
+    if short == side:
+        return np.ascontiguousarray(square)
+    # The same filter as Pillow's, several times as fast.
+    channels_first = torch.from_numpy(square).permute(2, 0, 1).unsqueeze(0)
+    resized = F.interpolate(channels_first, (side, side), mode="bicubic", antialias=True)
+    return resized[0].permute(1, 2, 0).contiguous().numpy()
 
 
 def _to_eight_bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
@@ -117,6 +127,8 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "JPEG" and "exif" not in image.info:
+        return 1
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # A damaged EXIF block does not make the picture unusable.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from coterie.data.base import Source
 from coterie.data.decode import Unreadable
@@ -19,6 +21,8 @@ from coterie.data.store import Store
 from coterie.errors import CoterieError, UsageError
 
 T = TypeVar("T")
+# Pieces of work handed to a thread at a time.
+_AT_ONCE = 8
 
 
 def ingest(
@@ -73,8 +77,9 @@ def _decode_into(
             pixels = source.decode(place, side)
         except Unreadable as reason:
             return str(reason)
+        red, green, blue = images[place]
         images[place] = pixels.transpose(2, 0, 1)
-        grey[place] = bool((pixels == pixels[..., :1]).all())
+        grey[place] = np.array_equal(red, green) and np.array_equal(red, blue)
         return None
 
     return in_parallel(work, range(len(images)), on_image), grey
@@ -100,13 +105,27 @@ def in_parallel(work: Callable[[int], T], places: Iterable[int], on_done: Callab
 
     Meant for decoding: Pillow's warnings about odd but usable files are silenced, a damaged one raises.
     """
-    done = []
-    with warnings.catch_warnings(), ThreadPoolExecutor(cores()) as pool:
+    done: list[T] = []
+    places = list(places)
+    parts = [places[start : start + _AT_ONCE] for start in range(0, len(places), _AT_ONCE)]
+    with warnings.catch_warnings(), _single_threaded(), ThreadPoolExecutor(cores()) as pool:
         warnings.simplefilter("ignore")
-        for result in pool.map(work, places):
-            done.append(result)
-            on_done()
+        for results in pool.map(lambda part: [work(place) for place in part], parts):
+            for result in results:
+                done.append(result)
+                on_done()
     return done
+
+
+@contextlib.contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Let the threads started meanwhile each use one core in torch, as there is one of them for every core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _compacted(images: npt.NDArray[np.uint8], good: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:

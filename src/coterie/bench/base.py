@@ -1,0 +1,97 @@
+"""What every measurement shares: how long it may take, alternating medians, and what they were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+import coterie
+from coterie.data.ingest import cores
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How thoroughly to measure.
+
+    Args:
+        repeats: of each side.
+        quick: small problems, to see that everything runs; their ratios mean nothing.
+        device: where ours runs; baselines that know no accelerator stay on the CPU.
+    """
+
+    repeats: int = 5
+    quick: bool = False
+    device: str = "cpu"
+
+    def size(self, full: int, quick: int) -> int:
+        return quick if self.quick else full
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line: `ours` beside `baseline` in `unit`; a `ratio` above 1 means ours is better, whatever the unit."""
+
+    name: str
+    unit: str
+    ours: float
+    baseline: float
+    baseline_name: str
+    ratio: float
+    note: str = ""
+
+
+def alternate(
+    name: str,
+    ours: Callable[[], object],
+    baseline: Callable[[], object],
+    baseline_name: str,
+    budget: Budget,
+    *,
+    amount: float | None = None,
+    unit: str = "seconds",
+    note: str = "",
+) -> Result:
+    """Run both sides in turn, once to warm up and then `repeats` times; medians of seconds, or of `amount` a second."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for repeat in range(budget.repeats + 1):
+        for run, kept in ((ours, times[0]), (baseline, times[1])):
+            began = time.perf_counter()
+            run()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if repeat or budget.quick:
+                kept.append(time.perf_counter() - began)
+    first, second = (statistics.median(kept) for kept in times)
+    values = (first, second) if amount is None else (amount / first, amount / second)
+    rounded = [float(f"{value:.4g}") for value in values]
+    return Result(name, unit, rounded[0], rounded[1], baseline_name, round(second / first, 3), note)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "processor": _processor(),
+        "cores": cores(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "coterie": coterie.__version__,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
