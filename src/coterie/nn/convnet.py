@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 # Widths of the convolutions between poolings. The last stage is followed by global pooling.
 _TINY = ((32, 64), (64, 128, 128))
+_LITTLE = ((32,), (64, 64), (128, 128))
 _SMALL = ((32,), (64, 64), (128, 128), (256, 256))
 
 
@@ -15,7 +16,8 @@ class ConvNet(nn.Module):
     """Images (n, C, H, W) to pooled features (n, features).
 
     Every stage is convolution · batch norm · ReLU for each of its widths; stages are parted by 2×2 max pooling.
-    Sides up to 16 pixels get five convolutions of up to 128 channels, larger ones seven of up to 256; sides from 64
+    Sides up to 16 pixels get five convolutions of up to 128 channels, from 12 pixels with a pooling more, so that a
+    feature sees most of the image; larger ones seven of up to 256. Sides from 64
     pixels start with a stride-2 convolution, from 128 with two, so that the cost stays within reach of a few cores.
 
     Args:
@@ -25,7 +27,7 @@ class ConvNet(nn.Module):
 
     def __init__(self, *, channels: int, side: int) -> None:
         super().__init__()
-        stages = _TINY if side <= 16 else _SMALL
+        stages = _TINY if side < 12 else _LITTLE if side <= 16 else _SMALL
         layers: list[nn.Module] = []
         width_in = channels
         strides = 0 if side < 64 else 1 if side < 128 else 2

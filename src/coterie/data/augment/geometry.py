@@ -75,9 +75,7 @@ def along_axes(images: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
     """Apply one matrix per image along each axis: (n, C, H, W) → (n, C, H', W')."""
     n, channels, height, width = images.shape
     images = torch.bmm(images.reshape(n, channels * height, width), horizontal.transpose(1, 2))
-    images = images.view(n, channels, height, -1).transpose(1, 2).reshape(n, height, -1)
-    images = torch.bmm(vertical, images)
-    return images.view(n, vertical.shape[1], channels, -1).transpose(1, 2)
+    return torch.matmul(vertical.unsqueeze(1), images.view(n, channels, height, -1))
 
 
 def resized_crops(images: Tensor, config: AugmentConfig, out: int, generator: torch.Generator) -> Tensor:
