@@ -115,6 +115,9 @@ def _add_fit(verbs: Any) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="on cuda: the same result every time, if more slowly"
+    )
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
     parser.add_argument(
         "--features-from", metavar="RUN|hf:NAME", help="lnscc: take features of the images from a run or a model"
@@ -216,6 +219,7 @@ def _fit(options: argparse.Namespace) -> None:
         **{name: getattr(options, name) for name in (*names, "features_from", "proportions")},
         settings=tuple(options.settings),
         labels_from_folders=options.labels_from_folders,
+        deterministic=options.deterministic,
     )
     with _Listening(options) as listener:
         summary = fit(request, options.out, listener, resume=options.resume)

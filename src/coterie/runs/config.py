@@ -54,6 +54,7 @@ class RunConfig:
         backbone: name of the encoder's backbone; "none" for a method on features.
         seed: same seed, same machine, same result.
         device, precision: as `coterie.train.runtime` resolved them.
+        deterministic: the same result every time also on an accelerator.
     """
 
     method: str
@@ -66,6 +67,7 @@ class RunConfig:
     seed: int
     device: str
     precision: str
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         if self.clusters < 2:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,11 +21,13 @@ class Runtime:
         device: where the networks and, if it fits, the store live.
         precision: "bfloat16" (autocast in the backbone, float32 heads and losses) or "float32".
         channels_last: memory layout of images and convolutions.
+        deterministic: the same result every time also on an accelerator, where that costs speed; a CPU always is.
     """
 
     device: torch.device
     precision: str
     channels_last: bool = True
+    deterministic: bool = False
 
     def prepare(self, method: torch.nn.Module) -> None:
         """Move a method to the device and set its heavy parts to the precision and layout."""
@@ -32,8 +37,31 @@ class Runtime:
             if isinstance(module, Mixed):
                 module.speed_up(autocast_dtype=dtype, channels_last=self.channels_last)
 
+    @contextlib.contextmanager
+    def rules(self) -> Iterator[None]:
+        """torch's settings for the length of a run; they are put back afterwards."""
+        if self.device.type != "cuda":
+            yield
+            return
+        before = (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.backends.cudnn.benchmark,
+            torch.get_float32_matmul_precision(),
+        )
+        # cuBLAS reads this when it starts; a value set by the user stands.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(self.deterministic, warn_only=True)
+        torch.backends.cudnn.benchmark = not self.deterministic
+        torch.set_float32_matmul_precision("highest" if self.deterministic else "high")
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0])
+            torch.backends.cudnn.benchmark = before[1]
+            torch.set_float32_matmul_precision(before[2])
 
-def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
+
+def choose_runtime(device: str = "auto", precision: str = "auto", *, deterministic: bool = False) -> Runtime:
     """The runtime for a device and precision by name; "auto" takes the fastest there is.
 
     Raises:
@@ -50,7 +78,7 @@ def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
     chosen = torch.device(device)
     if precision == "auto":
         precision = "bfloat16" if _profits_from_bfloat16(chosen) else "float32"
-    return Runtime(chosen, precision)
+    return Runtime(chosen, precision, deterministic=deterministic)
 
 
 def _profits_from_bfloat16(device: torch.device) -> bool:

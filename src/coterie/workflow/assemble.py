@@ -38,6 +38,7 @@ class Request:
     precision: str = "auto"
     seed: int | None = None
     labels_from_folders: bool = False
+    deterministic: bool = False
     features_from: str | None = None
     proportions: tuple[float, ...] = ()
 
@@ -103,6 +104,8 @@ def asked_values(request: Request) -> dict[str, Any]:
         asked = merge(asked, {"train": {"epochs": request.epochs}})
     if request.size is not None:
         asked = merge(asked, {"data": {"side": request.size}})
+    if request.deterministic:
+        asked = merge(asked, {"deterministic": True})
     if request.features_from is not None:
         asked = merge(asked, {"data": {"features_from": request.features_from}})
     if request.proportions:

@@ -27,7 +27,7 @@ from coterie.runs.model import Blueprint, Embedded, Model, embed_rows
 from coterie.seeding import generator
 from coterie.train.checkpoint import Checkpoint
 from coterie.train.loop import Loop
-from coterie.train.runtime import choose_runtime
+from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.listener import Listener
 from coterie.workflow.observer import Observer
 
@@ -67,7 +67,19 @@ def train(
         UsageError: fewer images than clusters. CoterieError: training failed; the last checkpoint is kept.
     """
     check_enough(len(rows), config.clusters)
-    runtime = choose_runtime(config.device, config.precision)
+    runtime = choose_runtime(config.device, config.precision, deterministic=config.deterministic)
+    with runtime.rules():
+        return _train(rows, config, runtime, listener, folder, extractor)
+
+
+def _train(
+    rows: Rows,
+    config: RunConfig,
+    runtime: Runtime,
+    listener: Listener,
+    folder: RunFolder | None,
+    extractor: Extractor | None,
+) -> Fitted:
     blueprint = Blueprint(config.method, config.options, config.backbone, rows.shape, config.clusters)
     method = blueprint.build(config.seed)
     method.check(len(rows))
