@@ -60,13 +60,13 @@ def load() -> list[Row]:
 
 def run_once(key: Row, source: str, runs: Path) -> None:
     """Run what `key` names and add its result, unless it is there."""
-    rows = load()
-    if any(key.items() <= row.items() for row in rows):
+    if any(key.items() <= row.items() for row in load()):
         return
     found = baseline_scores(key["method"], source) if key["method"] in BASELINES else fitted_scores(key, source, runs)
     row = {**key, **found}
     print(json.dumps(row), flush=True)
-    RESULTS.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in [*rows, row]) + "\n]\n")
+    # Read anew: another benchmark may have added to it meanwhile.
+    RESULTS.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in [*load(), row]) + "\n]\n")
 
 
 def fitted_scores(key: Row, source: str, runs: Path) -> Row:

@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(verbs)
     _add_probe(verbs)
     _add_report(verbs)
+    _add_choose_k(verbs)
     _add_recipes(verbs)
     _add_bench(verbs)
     return parser
@@ -187,6 +188,19 @@ def _add_recipes(verbs: Any) -> None:
     _verb(verbs, "recipes", _recipes, "list the shipped recipes", "coterie recipes")
 
 
+def _add_choose_k(verbs: Any) -> None:
+    parser = _verb(
+        verbs, "choose-k", _choose_k, "recommend how many groups to form",
+        "coterie choose-k groups --from 2 --to 30 --plot numbers.png",
+    )  # fmt: skip
+    parser.add_argument("source", metavar="RUN|SOURCE", help="a finished run, an .npz with `features`, or images")
+    parser.add_argument("--from", dest="least", type=int, default=2, metavar="K", help="least number (default 2)")
+    parser.add_argument("--to", dest="most", type=int, default=30, metavar="K", help="greatest number (default 30)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG to write, every criterion by number")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample and of every k-means (default 0)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
 def _add_bench(verbs: Any) -> None:
     parser = _verb(
         verbs, "bench", _bench, "measure the speed of each part beside a plain baseline", "coterie bench --only knn"
@@ -286,6 +300,20 @@ def _recipes(_: argparse.Namespace) -> None:
     width = max(len(name) for name in recipe_names())
     for name in recipe_names():
         print(f"{name:{width}}  {load_recipe(name).about}")
+
+
+def _choose_k(options: argparse.Namespace) -> None:
+    from coterie.console import print_choice, results
+    from coterie.files import write_atomically
+    from coterie.report.plots import criteria
+    from coterie.workflow.choose_k import choose
+
+    with _Listening(options) as listener:
+        choice = choose(options.source, options.least, options.most, listener, seed=options.seed)
+    if options.plot is not None:
+        picture = criteria(choice)
+        write_atomically(options.plot, lambda stream: stream.write(picture))
+    print_choice(choice, results(), as_json=options.json)
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -21,6 +21,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from coterie.bench.base import Result
+from coterie.evaluate.choose_k import Choice
 from coterie.evaluate.probe import ProbeScores
 from coterie.workflow.evaluate import Evaluation
 from coterie.workflow.listener import Listener
@@ -169,3 +170,24 @@ def print_result(result: Result, out: Console) -> None:
     """One line of a benchmark."""
     ours, baseline = f"{result.ours:,.4g} {result.unit}", f"{result.baseline:,.4g} ({result.baseline_name})"
     out.print(f"{result.name:22} {result.ratio:6.2f}×   {ours:24} {baseline:36} {result.note}".rstrip(), markup=False)
+
+
+def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None:
+    """A recommended number of clusters with its reason, and the criteria as a table; or as JSON."""
+    if as_json:
+        out.print(json.dumps(asdict(choice)), markup=False)
+        return
+    out.print(f"[bold]{choice.recommended}[/] groups: {choice.reason}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("groups", justify="right")
+    for criterion in choice.criteria:
+        table.add_column(criterion.name, justify="right")
+    for number in choice.criteria[0].values:
+        cells = [f"{criterion.values[number]:.3f}" for criterion in choice.criteria]
+        chosen = [criterion.choice == number for criterion in choice.criteria]
+        marked = [f"[bold]{cell} ←[/]" if mine else f"{cell}  " for cell, mine in zip(cells, chosen, strict=True)]
+        table.add_row(f"[bold]{number}[/]" if number == choice.recommended else str(number), *marked)
+    out.print()
+    out.print(table)
+    for criterion in choice.criteria:
+        out.print(f"{criterion.name}: {criterion.about}", style="dim")

@@ -42,7 +42,9 @@ def test_batches_are_features_of_neighbours_and_spare_the_held_out() -> None:
         assert head.shape == tail.shape == (25, 3)
         assert (head != tail).any(dim=1).all()
     assert torch.equal(torch.cat(list(edges.plain(7))), edges.points)
-    assert len(edges.sample(10)) == 10
+    places, points = edges.sample(10)
+    assert torch.equal(points, edges.points[places])
+    assert len(places) == 10
 
 
 def test_the_whole_list_is_one_batch_where_it_is_short() -> None:

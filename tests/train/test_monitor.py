@@ -35,8 +35,8 @@ class Still(Method):
 class Sample:
     """A feed of which only the sample is asked for."""
 
-    def sample(self, most: int) -> Tensor:  # noqa: ARG002
-        return torch.zeros(40, 1)
+    def sample(self, most: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        return torch.arange(40), torch.zeros(40, 1)
 
 
 def look(embeddings: Tensor, probabilities: Tensor | None = None) -> object:

@@ -84,9 +84,10 @@ class EdgeFeed:
         """Every point once, in order, in batches of at most `batch_size`."""
         yield from torch.split(self.points, batch_size)
 
-    def sample(self, most: int) -> Tensor:
-        """Up to `most` evenly spaced points."""
-        return self.points[:: -(-len(self.points) // most)]
+    def sample(self, most: int) -> tuple[Tensor, Tensor]:
+        """Places (n,) of up to `most` evenly spaced points, and the points."""
+        index = torch.arange(0, len(self.points), -(-len(self.points) // most))
+        return index, self.points[index.to(self.device)]
 
     def _edges(self, step: int) -> Tensor:
         """The edges (n,) of a step, counted from the start of the run."""

@@ -80,9 +80,10 @@ class ImageFeed:
             index = torch.arange(start, min(start + batch_size, len(self.store)))
             yield self.normalisation.plain(self._raw(index))
 
-    def sample(self, most: int) -> Tensor:
-        """Up to `most` evenly spaced images, without augmentation."""
-        return self.normalisation.plain(self._raw(torch.arange(0, len(self.store), -(-len(self.store) // most))))
+    def sample(self, most: int) -> tuple[Tensor, Tensor]:
+        """Places (n,) of up to `most` evenly spaced images, and the images without augmentation."""
+        index = torch.arange(0, len(self.store), -(-len(self.store) // most))
+        return index, self.normalisation.plain(self._raw(index))
 
     def _order(self, epoch: int, weights: Tensor | None) -> Tensor:
         draw = generator("cpu", self.seed, "order", epoch)

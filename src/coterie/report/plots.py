@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from coterie.evaluate.choose_k import Choice
+
 _INK = "#80868f"
 _LINES = ("#3b7dd8", "#e8743b", "#2fa574", "#c2479a")
 _MOST_POINTS = 20_000
@@ -91,9 +93,25 @@ def curves(metrics: Sequence[Mapping[str, Any]]) -> list[Plot]:
     plots = [_curve(f"{name} loss", {name: [(r["epoch"], r["losses"].get(name)) for r in metrics]}) for name in losses]
     settling = {name: [(r["epoch"], r.get(name)) for r in metrics] for name in ("agreement", "spread")}
     plots.append(_curve("Settling", settling))
-    scores = {name.upper(): [(r["epoch"], r.get(name)) for r in metrics] for name in ("acc", "nmi", "ari")}
+    scores = {name.upper(): [(r["epoch"], r.get(name)) for r in metrics] for name in ("acc", "nmi", "ari", "knn")}
     plots.append(_curve("Against the labels", scores))
     return [plot for plot in plots if plot is not None]
+
+
+def criteria(choice: Choice) -> bytes:
+    """A PNG with a panel for each criterion by number of clusters; its choice is marked, the recommendation a line."""
+    figure = _figure(10, 2.6 * -(-len(choice.criteria) // 2))
+    figure.set_facecolor("white")
+    for place, (criterion, colour) in enumerate(zip(choice.criteria, _LINES, strict=False), start=1):
+        axes = figure.add_subplot(-(-len(choice.criteria) // 2), 2, place)
+        axes.plot(list(criterion.values), list(criterion.values.values()), color=colour, linewidth=1.8)
+        axes.plot(criterion.choice, criterion.values[criterion.choice], "o", color=colour)
+        axes.axvline(choice.recommended, color=_INK, linestyle=":", linewidth=1)
+        axes.set_title(f"{criterion.name}: {criterion.choice}", fontsize=10, loc="left", color=_INK)
+        _plain_frame(axes, "groups")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
+    return stream.getvalue()
 
 
 def _curve(title: str, series: Mapping[str, Sequence[tuple[int, float | None]]]) -> Plot | None:
@@ -114,8 +132,8 @@ def _curve(title: str, series: Mapping[str, Sequence[tuple[int, float | None]]])
     return Plot(title, _uri(figure, "svg"), f"{title} over the epochs: {ends}.")
 
 
-def _plain_frame(axes: Axes) -> None:
-    axes.set_xlabel("epoch", color=_INK, fontsize=9)
+def _plain_frame(axes: Axes, along: str = "epoch") -> None:
+    axes.set_xlabel(along, color=_INK, fontsize=9)
     axes.tick_params(colors=_INK, labelsize=9)
     axes.grid(axis="y", color=_INK, alpha=0.2, linewidth=0.8)
     for side, spine in axes.spines.items():

@@ -26,11 +26,14 @@ class Health:
     """After an epoch: the `spread` of the embeddings, and the `largest` cluster's share by the method's own head.
 
     The spread is the root of their summed variance: by direction, 1 for embeddings all over the sphere and 0 for
-    collapsed ones. `largest` is None for methods without a head.
+    collapsed ones. `largest` is None for methods without a head. `embeddings` (n, d) are those looked at, of the data
+    at `places` (n,).
     """
 
     spread: float
     largest: float | None
+    embeddings: Tensor
+    places: Tensor
 
 
 @torch.inference_mode()
@@ -42,12 +45,13 @@ def examine(method: Method, feed: Feed, epoch: int) -> Health:
     """
     training = method.training
     method.eval()
-    sample = feed.sample(_SAMPLE)
+    places, sample = feed.sample(_SAMPLE)
     embeddings, probabilities = method.embed(sample), method.assign(sample)
     method.train(training)
     if not bool(torch.isfinite(embeddings).all()):
         raise _collapse("the embeddings are no longer finite (NaN)", epoch, "or use --precision float32")
-    health = Health(spread(embeddings, method.metric), None if probabilities is None else _fullest(probabilities))
+    largest = None if probabilities is None else _fullest(probabilities)
+    health = Health(spread(embeddings, method.metric), largest, embeddings, places)
     if len(sample) > 1 and health.spread < _LEAST_SPREAD:
         raise _collapse(
             f"the embeddings collapsed to one point (spread {health.spread:.4f})", epoch, "or raise train.batch_size"

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from coterie.data.base import Rows
 from coterie.data.edges import EdgeFeed
 from coterie.evaluate.metrics import confusion, normalised_mutual_information, score
+from coterie.evaluate.neighbours import monitor
 from coterie.runs.folder import RunFolder
 from coterie.runs.frames import Frames
 from coterie.train.checkpoint import Checkpoint
@@ -47,6 +49,10 @@ class Observer:
         if isinstance(feed, EdgeFeed):
             self._frames = Frames.resume(self.folder.frames, feed.held_out.cpu().numpy(), self.done)
 
+    @property
+    def _labelled(self) -> bool:
+        return self.rows.labels is not None and bool((self.rows.labels >= 0).any())
+
     def __call__(self, epoch: Epoch) -> None:
         record = self.record(epoch)
         done, total = epoch.number + 1, self.loop.config.epochs
@@ -73,6 +79,9 @@ class Observer:
         }
         if epoch.health.largest is not None:
             record["largest_share"] = epoch.health.largest
+        if self._labelled:
+            known = torch.from_numpy(np.asarray(self.rows.labels))[epoch.health.places]
+            record["knn"] = monitor(epoch.health.embeddings.cpu(), known)
         if epoch.expectation is None:
             return record
         clustering = epoch.expectation.clusterings[0]
@@ -84,7 +93,7 @@ class Observer:
         if self._previous is not None:
             record["agreement"] = normalised_mutual_information(confusion(self._previous, labels))
         self._previous = labels
-        if self.rows.labels is not None and (self.rows.labels >= 0).any():
+        if self.rows.labels is not None and self._labelled:
             record |= asdict(score(self.rows.labels, labels))
         return record
 

@@ -1,0 +1,177 @@
+"""How many clusters? Four criteria over a range of numbers, and the one most of them point to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from coterie.cluster.kmeans import Metric, kmeans, nearest_center
+from coterie.cluster.mixture import gaussian_mixture
+from coterie.errors import UsageError
+from coterie.seeding import generator
+
+# Points that the criteria look at: their cost grows with the square.
+_MOST = 2000
+# Restarts of each k-means, splits of the data for prediction strength, and uniform references for the gap.
+_RESTARTS, _SPLITS, _REFERENCES = 10, 5, 5
+# The strength from which clusters count as predictable (Tibshirani and Walther, 2005).
+_STRONG = 0.8
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A criterion's `values` by number of clusters, the number it points to, and what it means, for a person."""
+
+    name: str
+    values: dict[int, float]
+    choice: int
+    about: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The `recommended` number, the `reason`, and what each criterion says."""
+
+    recommended: int
+    reason: str
+    criteria: tuple[Criterion, ...]
+
+
+def choose_k(points: Tensor, least: int, most: int, *, metric: Metric = "euclidean", seed: int = 0) -> Choice:
+    """Recommend a number of clusters for points (N, D).
+
+    Args:
+        least, most: of the numbers tried; 2 ≤ least ≤ most.
+        metric: "cosine" takes points by their direction.
+        seed: of the sample and of every k-means.
+
+    Raises:
+        UsageError: a range that makes no sense, or too few points for it.
+    """
+    if not 2 <= least <= most:
+        raise UsageError(f"--from {least} --to {most}: want 2 ≤ from ≤ to")
+    if len(points) < 4 * most:
+        raise UsageError(f"{len(points)} points are too few to tell up to {most} clusters apart: lower --to")
+    points = F.normalize(points.float(), dim=1) if metric == "cosine" else points.float()
+    draw = generator(points.device, seed, "choose-k")
+    sample = points[torch.randperm(len(points), generator=draw, device=points.device)[:_MOST]]
+    tried = range(least, most + 1)
+    distances = torch.cdist(sample, sample)
+    labels, inertia = {}, {}
+    for k in range(least, most + 2):  # The gap looks one further.
+        found = kmeans(sample, k, metric=metric, n_init=_RESTARTS, generator=draw)
+        labels[k], inertia[k] = found.labels, found.inertia
+    criteria = (
+        _by_silhouette({k: silhouette(distances, labels[k], k) for k in tried}),
+        _by_strength({k: prediction_strength(sample, k, metric=metric, draw=draw) for k in tried}),
+        _by_bic({k: bic(sample, k, metric=metric, draw=draw) for k in tried}),
+        _by_gap(inertia, sample, metric, draw, tried),
+    )
+    return _recommend(criteria)
+
+
+def silhouette(distances: Tensor, labels: Tensor, k: int) -> float:
+    """The mean of `(b−a)/max(a, b)`: a to the others of the own cluster, b to the nearest other (Rousseeuw, 1987).
+
+    Args:
+        distances: (n, n). labels: (n,) int64 below `k`.
+    """
+    members = F.one_hot(labels, k).to(distances.dtype)
+    sizes = members.sum(dim=0)
+    sums = distances @ members
+    own = sums.gather(1, labels.unsqueeze(1)).squeeze(1) / (sizes[labels] - 1).clamp(min=1)
+    means = (sums / sizes.clamp(min=1)).masked_fill(members.bool() | (sizes == 0), torch.inf)
+    other = means.amin(dim=1)
+    widths = (other - own) / torch.maximum(own, other).clamp(min=1e-12)
+    return float(torch.where(sizes[labels] > 1, widths, 0.0).mean())
+
+
+def prediction_strength(points: Tensor, k: int, *, metric: Metric, draw: torch.Generator) -> float:
+    """How far the clusters of one half foretell those of the other: the least share over clusters, mean over splits.
+
+    For each cluster of the second half, the share of its pairs that the centers of the first half also put together
+    (Tibshirani and Walther, 2005, eq. 2.1).
+    """
+    strengths = []
+    for _ in range(_SPLITS):
+        halves = points[torch.randperm(len(points), generator=draw, device=points.device)].chunk(2)
+        first, second = (kmeans(half, k, metric=metric, n_init=_RESTARTS, generator=draw) for half in halves)
+        foretold = nearest_center(halves[1], first.centers, metric=metric)
+        table = torch.zeros(k, k, dtype=torch.float64, device=points.device)
+        table.index_put_((second.labels, foretold), torch.ones_like(foretold, dtype=torch.float64), accumulate=True)
+        sizes = table.sum(dim=1)
+        together = (table * (table - 1)).sum(dim=1) / (sizes * (sizes - 1)).clamp(min=1)
+        strengths.append(float(together[sizes > 1].min()) if bool((sizes > 1).any()) else 0.0)
+    return sum(strengths) / len(strengths)
+
+
+def bic(points: Tensor, k: int, *, metric: Metric, draw: torch.Generator) -> float:
+    """The Bayesian information criterion of a spherical Gaussian mixture, a point: lower is better."""
+    fitted = gaussian_mixture(
+        points, k, covariance="spherical", metric=metric, n_init=_RESTARTS, reg_covar=1e-4, generator=draw
+    )
+    count = torch.tensor(float(len(points)))
+    parameters = k * points.shape[1] + 2 * k - 1
+    return -2 * fitted.log_likelihood + parameters * float(count.log() / count)
+
+
+def _by_silhouette(values: dict[int, float]) -> Criterion:
+    best = max(values, key=lambda k: values[k])
+    return Criterion("silhouette", values, best, "how much nearer images are to their own group than to the next")
+
+
+def _by_strength(values: dict[int, float]) -> Criterion:
+    strong = [k for k, value in values.items() if value >= _STRONG]
+    choice = max(strong) if strong else max(values, key=lambda k: values[k])
+    return Criterion("prediction strength", values, choice, "how well the groups of one half foretell the other's")
+
+
+def _by_bic(values: dict[int, float]) -> Criterion:
+    return Criterion("BIC", values, min(values, key=lambda k: values[k]), "fit of a mixture less its complexity")
+
+
+def _by_gap(
+    inertia: dict[int, float], points: Tensor, metric: Metric, draw: torch.Generator, tried: range
+) -> Criterion:
+    """The gap statistic (Tibshirani, Walther and Hastie, 2001), against uniform points along the principal axes."""
+    references = [_uniform_like(points, draw) for _ in range(_REFERENCES)]
+    gaps, errors = {}, {}
+    for k in inertia:
+        logs = torch.tensor(
+            [kmeans(reference, k, metric=metric, n_init=2, generator=draw).inertia for reference in references]
+        ).log()
+        gaps[k] = float(logs.mean()) - float(torch.tensor(max(inertia[k], 1e-12)).log())
+        errors[k] = float(logs.std(unbiased=False)) * (1 + 1 / _REFERENCES) ** 0.5
+    choice = next((k for k in tried if gaps[k] >= gaps[k + 1] - errors[k + 1]), tried[-1])
+    values = {k: gaps[k] for k in tried}
+    return Criterion("gap", values, choice, "how much tighter the groups are than those of structureless data")
+
+
+def _uniform_like(points: Tensor, draw: torch.Generator) -> Tensor:
+    mean = points.mean(dim=0)
+    _, _, axes = torch.linalg.svd(points - mean, full_matrices=False)
+    turned = (points - mean) @ axes.T
+    low, high = turned.amin(dim=0), turned.amax(dim=0)
+    drawn = torch.rand(turned.shape, generator=draw, device=points.device)
+    reference: Tensor = (low + drawn * (high - low)) @ axes + mean
+    return reference
+
+
+def _recommend(criteria: tuple[Criterion, ...]) -> Choice:
+    """The number that most criteria point to, within one either way; the silhouette decides between equals."""
+    votes = Counter(criterion.choice for criterion in criteria)
+    first = criteria[0].choice
+
+    def support(k: int) -> tuple[int, int, bool, int]:
+        near = sum(count for other, count in votes.items() if abs(other - k) <= 1)
+        return near, votes[k], k == first, -abs(k - first)
+
+    best = max(votes, key=support)
+    agreeing = [criterion.name for criterion in criteria if abs(criterion.choice - best) <= 1]
+    others = [f"{criterion.name} says {criterion.choice}" for criterion in criteria if criterion.name not in agreeing]
+    reason = f"{' and '.join(agreeing)} point{'s' * (len(agreeing) == 1)} to {best}"
+    return Choice(best, "; ".join([reason, *others]), criteria)

@@ -1,0 +1,49 @@
+"""`coterie choose-k`: how many clusters a run's embeddings, a feature matrix or plain pixels fall into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coterie.cluster.kmeans import Metric
+from coterie.data.features import Features
+from coterie.data.ingest import ingest
+from coterie.data.sources import open_source
+from coterie.errors import CoterieError
+from coterie.evaluate.choose_k import Choice, choose_k
+from coterie.methods import method_type
+from coterie.runs.folder import RunFolder
+from coterie.workflow.listener import Listener
+
+# Larger images say no more by their pixels.
+_SIDE = 32
+
+
+def choose(source: str, least: int, most: int, listener: Listener, *, seed: int = 0) -> Choice:
+    """Recommend a number of clusters for a finished run, or for a source of features or images.
+
+    Raises:
+        UsageError: no such source, or a range it is too small for. CoterieError: the run's embeddings are damaged.
+    """
+    points, metric = _points(source, listener)
+    return choose_k(points, least, most, metric=metric, seed=seed)
+
+
+def _points(source: str, listener: Listener) -> tuple[Tensor, Metric]:
+    folder = RunFolder(Path(source))
+    if folder.config.is_file():
+        folder.read_summary()
+        try:
+            embeddings = np.load(folder.embeddings, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            raise CoterieError(f"{folder.embeddings} is missing or damaged: repeat the run") from None
+        return torch.from_numpy(embeddings).float(), method_type(folder.read_config().method).metric
+    opened = open_source(source)
+    if isinstance(opened, Features):
+        return torch.from_numpy(opened.values), "euclidean"
+    listener.note("judging images by their pixels; the embeddings of a run tell more: coterie choose-k RUN")
+    store, _ = ingest(opened, min(_SIDE, max(8, opened.outline().side)))
+    return torch.from_numpy(store.images).flatten(1).float() / 255, "euclidean"
