@@ -62,7 +62,12 @@ def run_once(key: Row, source: str, runs: Path) -> None:
     """Run what `key` names and add its result, unless it is there."""
     if any(key.items() <= row.items() for row in load()):
         return
-    found = baseline_scores(key["method"], source) if key["method"] in BASELINES else fitted_scores(key, source, runs)
+    try:
+        found = (
+            baseline_scores(key["method"], source) if key["method"] in BASELINES else fitted_scores(key, source, runs)
+        )
+    except subprocess.CalledProcessError as error:
+        found = {"failed": error.stderr.strip().splitlines()[-1]}
     row = {**key, **found}
     print(json.dumps(row), flush=True)
     # Read anew: another benchmark may have added to it meanwhile.
@@ -89,7 +94,7 @@ def fitted(key: Row, source: str, runs: Path) -> Path:
         command += ["--features-from", str(fitted({**key, "method": "simclr"}, source, runs))]
     else:
         command += ["--epochs", str(key["epochs"])]
-    subprocess.run([*command, "--out", str(out)], check=True)
+    subprocess.run([*command, "--out", str(out)], check=True, stderr=subprocess.PIPE, text=True)
     return out
 
 
@@ -125,6 +130,8 @@ def table(rows: list[Row]) -> str:
     """Markdown: mean ± deviation over seeds, best first within each data set."""
     lines = ["| data | method | epochs | runs | ACC | NMI | ARI | seconds |", "|---|---|---|---|---|---|---|---|"]
     groups: dict[tuple[str, str, int], list[Row]] = {}
+    failed = [row for row in rows if "failed" in row]
+    rows = [row for row in rows if "failed" not in row]
     for row in [*rows, *filter(None, map(of_embeddings, rows))]:
         groups.setdefault((row["data"], row["method"], row["epochs"]), []).append(row)
     order = {name: place for place, name in enumerate(dict.fromkeys(row["data"] for row in rows))}
@@ -132,6 +139,7 @@ def table(rows: list[Row]) -> str:
         cells = [f"{mean(runs, name):.3f}{deviation(runs, name)}" for name in ("acc", "nmi", "ari")]
         cells = [*key[:2], str(key[2] or "–"), str(len(runs)), *cells, f"{mean(runs, 'seconds'):.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += [f"\n{row['method']} on {row['data']}, seed {row['seed']}, failed: {row['failed']}" for row in failed]
     return "\n".join(lines)
 
 
