@@ -118,3 +118,12 @@ def test_a_method_may_want_an_optimiser_of_its_own() -> None:
     assert (train.optimizer, train.learning_rate, train.epochs) == ("adam", 1e-3, 250)
     asked = assemble(request(method="cc", settings=("optimizer=sgd",)), Outline(2000, 32, grey=False)).train
     assert asked.optimizer == "sgd"
+
+
+def test_a_queue_reaches_back_no_more_than_half_an_epoch() -> None:
+    queues = [assemble(request(method="moco"), Outline(count, 32, grey=False)).options.queue for count in (200, 2007)]
+    assert queues == [128, 896]
+    assert assemble(request(method="moco"), Outline(60_000, 32, grey=False)).options.queue == 4096
+    asked = assemble(request(method="moco", settings=("queue=4096",)), Outline(2007, 32, grey=False))
+    assert asked.options.queue == 4096
+    assert assemble(request(method="propos"), Outline(2007, 32, grey=False)).options.queue == 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -40,6 +41,8 @@ class MoCo(TargetMethod):
 
     Config = MoCoConfig
     config: MoCoConfig
+    # Without batch norm in its head, the rates that BYOL bears make its embeddings collapse.
+    train_defaults: ClassVar[Mapping[str, Any]] = {"learning_rate": 0.06}
 
     def __init__(self, config: MoCoConfig, encoder: Encoder, *, n_clusters: int) -> None:
         projector = mlp_head(encoder.features, config.hidden, config.projection, batch_norm=False)

@@ -61,7 +61,7 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     if on_features:
         base["backbone"] = NO_BACKBONE
     if request.recipe is None:
-        base["options"] = {} if on_features else default_options(set(_option_names(method)), gpu=gpu)
+        base["options"] = {} if on_features else default_options(_options_of(method), outline.count, gpu=gpu)
         base["train"] |= method_type(method).train_defaults
         base["train"] |= short_run(str(base["train"].get("optimizer")), on_features=on_features, gpu=gpu)
     else:
@@ -109,7 +109,7 @@ def asked_values(request: Request) -> dict[str, Any]:
     if request.features_from is not None:
         asked = merge(asked, {"data": {"features_from": request.features_from}})
     if request.proportions:
-        if "proportions" not in _option_names(str(method)):
+        if "proportions" not in _options_of(str(method)):
             raise UsageError(f"--proportions goes with lnscc; {method} takes no wanted proportions")
         asked = merge(asked, {"options": {"proportions": list(request.proportions)}})
         asked.setdefault("clusters", len(request.proportions))
@@ -173,8 +173,9 @@ def _adapted(base: Mapping[str, Any], train: Mapping[str, Any], asked: Mapping[s
     return adapted
 
 
-def _option_names(method: str) -> list[str]:
-    return [option.name for option in fields(method_type(method).Config)]
+def _options_of(method: str) -> dict[str, Any]:
+    """The method's own options and values."""
+    return dict(plain(method_type(method).Config()))
 
 
 def _setting_names(method: str) -> list[str]:
@@ -183,7 +184,7 @@ def _setting_names(method: str) -> list[str]:
 
     sections: dict[str, Any] = {"data": DataConfig, "augment": AugmentConfig, "train": TrainConfig}
     names = [f"{section}.{field.name}" for section, kind in sections.items() for field in fields(kind)]
-    names += [f"options.{name}" for name in _option_names(method)]
+    names += [f"options.{name}" for name in _options_of(method)]
     return names + [field.name for field in fields(RunConfig) if field.name not in SECTIONS]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from coterie.data.base import Outline
@@ -37,10 +38,20 @@ def default_values(outline: Outline, *, side: int, gpu: bool) -> dict[str, Any]:
     }
 
 
-def default_options(method_options: set[str], *, gpu: bool) -> dict[str, Any]:
-    """Options for those of a method's that should differ on a CPU, where runs are short and networks narrow."""
+def default_options(method_options: Mapping[str, Any], count: int, *, gpu: bool) -> dict[str, Any]:
+    """Options that should differ from the method's own for so many images, or on a CPU with its short, narrow runs.
+
+    Args:
+        method_options: the method's own, by name.
+        count: of images.
+    """
     short = {} if gpu else {"hidden": 1024, "projection": 128, "momentum": 0.99, "momentum_rises": False}
-    return {name: value for name, value in short.items() if name in method_options}
+    chosen = {name: value for name, value in short.items() if name in method_options}
+    # A queue that reaches back more than half an epoch holds an image's own keys among its negatives.
+    longest = max(128, count // 2 // 128 * 128)
+    if method_options.get("queue", 0) > longest:
+        chosen["queue"] = longest
+    return chosen
 
 
 def short_run(optimizer: str, *, on_features: bool, gpu: bool) -> dict[str, Any]:
