@@ -1,0 +1,42 @@
+"""Who listens to a command while it works, and what an interrupt does to it."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coterie.workflow.listener import Listener
+
+
+class Listening:
+    """A listener for the length of a command. Ctrl-C and SIGTERM end the command after the step at hand.
+
+    In the middle of a step an interrupt could tear a file that is being written; a second one is taken at its word.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Listener:
+        from coterie.console import ConsoleListener
+        from coterie.workflow.listener import Listener
+
+        self._listener = Listener() if self._options.quiet else ConsoleListener()
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self._listener
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._listener.close()
+
+    def _stop(self, number: int, _: object) -> None:
+        self._options.signal = number
+        if self._listener.stopping:
+            raise KeyboardInterrupt
+        self._listener.stopping = True

@@ -1,0 +1,188 @@
+"""The command line's words: one function per verb adds its parser."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NoReturn
+
+from coterie.cli import verbs
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors are one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser for every verb."""
+    import coterie
+
+    parser = _Parser(
+        prog="coterie",
+        description="Group unlabelled images by learning the representation and the groups together.",
+        epilog="example:\n  coterie fit photos/ -k 12 --out groups\n  then open groups/report.html",
+    )
+    parser.add_argument("--version", action="version", version=f"coterie {coterie.__version__}")
+    group = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _add_demo(group)
+    _add_fit(group)
+    _add_assign(group)
+    _add_evaluate(group)
+    _add_probe(group)
+    _add_report(group)
+    _add_choose_k(group)
+    _add_recipes(group)
+    _add_bench(group)
+    return parser
+
+
+def _verb(group: Any, name: str, run: Any, about: str, example: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = group.add_parser(
+        name, help=about, description=about[0].upper() + about[1:] + ".", epilog=f"example:\n  {example}"
+    )
+    parser.set_defaults(run=run, verb=name)
+    parser.add_argument("--quiet", action="store_true", help="print results and errors only")
+    return parser
+
+
+def _add_demo(group: Any) -> None:
+    parser = _verb(
+        group, "demo", verbs.demo, "group 1 797 handwritten digits without a label, in under a minute",
+        "coterie demo --out my-demo",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same machine, same result (default 0)")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="folder for the results (default coterie-demo)")
+
+
+def _add_fit(group: Any) -> None:
+    parser = _verb(
+        group, "fit", verbs.fit, "learn to group images, and leave the results in a folder",
+        "coterie fit photos/ -k 12 --out groups\n  coterie fit cats-and-dogs/ -k 2 --labels-from-folders "
+        "--set train.batch_size=64 --out pets",
+    )  # fmt: skip
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a folder of images, an .npz with `images` (or `features`), or `digits`"
+    )
+    parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
+    parser.add_argument(
+        "--method", help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl or lnscc"
+    )
+    parser.add_argument("--recipe", metavar="NAME", help="settings by name, see `coterie recipes`, or a YAML file")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set any option (repeatable)",
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images")
+    parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    parser.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")
+    parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="on cuda: the same result every time, if more slowly"
+    )
+    parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
+    parser.add_argument(
+        "--features-from", metavar="RUN|hf:NAME", help="lnscc: take features of the images from a run or a model"
+    )
+    parser.add_argument(
+        "--proportions", type=_shares, default=(), metavar="S,S,…", help="lnscc: wanted sizes of the groups"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' must be numbers, as in 0.5,0.3,0.2") from None
+
+
+def _add_assign(group: Any) -> None:
+    parser = _verb(
+        group,
+        "assign",
+        verbs.assign,
+        "group new images by a finished run",
+        "coterie assign groups new-photos/ --out new.csv",
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument("source", metavar="SOURCE", help="a folder of images, an .npz with `images`, or `digits`")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV to write (default: standard output)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+
+
+def _add_evaluate(group: Any) -> None:
+    parser = _verb(
+        group, "evaluate", verbs.evaluate, "compare a run's groups with labels",
+        "coterie evaluate groups --labels labels.csv",
+    )  # fmt: skip
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument(
+        "--labels", type=Path, metavar="CSV", help="columns key and label (default: the run's own labels)"
+    )
+
+
+def _add_probe(group: Any) -> None:
+    parser = _verb(
+        group, "probe", verbs.probe, "train a linear layer on a run's frozen encoder, and test it on held-out images",
+        "coterie probe groups cats-and-dogs/ --labels-from-folders",
+    )  # fmt: skip
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument("source", metavar="SOURCE", help="labelled images: a folder, an .npz, or `digits`")
+    labels = parser.add_mutually_exclusive_group()
+    labels.add_argument("--labels-from-folders", action="store_true", help="class folders as labels")
+    labels.add_argument("--labels", type=Path, metavar="CSV", help="columns key and label")
+    parser.add_argument("--optimizer", default="sgd", help="sgd (default), or lars for hundreds of thousands of images")
+    parser.add_argument("--epochs", type=int, metavar="N", help="default 100 for sgd, 90 for lars")
+    parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of each class (default 0.2)")
+    parser.add_argument("--seed", type=int, default=0, help="of the split and the order (default 0)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_report(group: Any) -> None:
+    parser = _verb(group, "report", verbs.report, "build report.html anew", "coterie report groups")
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+
+
+def _add_recipes(group: Any) -> None:
+    _verb(group, "recipes", verbs.recipes, "list the shipped recipes", "coterie recipes")
+
+
+def _add_choose_k(group: Any) -> None:
+    parser = _verb(
+        group, "choose-k", verbs.choose_k, "recommend how many groups to form",
+        "coterie choose-k groups --from 2 --to 30 --plot numbers.png",
+    )  # fmt: skip
+    parser.add_argument("source", metavar="RUN|SOURCE", help="a finished run, an .npz with `features`, or images")
+    parser.add_argument("--from", dest="least", type=int, default=2, metavar="K", help="least number (default 2)")
+    parser.add_argument("--to", dest="most", type=int, default=30, metavar="K", help="greatest number (default 30)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG to write, every criterion by number")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample and of every k-means (default 0)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_bench(group: Any) -> None:
+    parser = _verb(
+        group,
+        "bench",
+        verbs.bench,
+        "measure the speed of each part beside a plain baseline",
+        "coterie bench --only knn",
+    )
+    parser.add_argument("--only", metavar="NAME", help="one part, such as train-step or kmeans-10")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of each side (default 5)")
+    parser.add_argument("--device", default="cpu", help="where ours runs: cpu (default) or cuda")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--smoke", action="store_true", help="small problems, to see that everything runs")

@@ -1,0 +1,133 @@
+"""What each verb does: it calls, and prints. Slow imports come late."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from coterie.cli.listening import Listening
+
+
+def demo(options: argparse.Namespace) -> None:
+    from coterie.console import print_comparison, results
+    from coterie.workflow import demo as workflow
+
+    with Listening(options) as listener:
+        folder, summary = workflow.demo(options.out, listener, seed=options.seed)
+    options.out = folder
+    out = results()
+    print_comparison(summary, out)
+    out.print(f"\nlook at {(folder / 'report.html').resolve()}", markup=False)
+
+
+def fit(options: argparse.Namespace) -> None:
+    from coterie.workflow import fit as workflow
+    from coterie.workflow.assemble import Request
+
+    names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed")
+    request = Request(
+        **{name: getattr(options, name) for name in (*names, "features_from", "proportions")},
+        settings=tuple(options.settings),
+        labels_from_folders=options.labels_from_folders,
+        deterministic=options.deterministic,
+    )
+    with Listening(options) as listener:
+        summary = workflow.fit(request, options.out, listener, resume=options.resume)
+    if not options.quiet:
+        from coterie.console import print_comparison, results
+
+        out = results()
+        if "acc" in summary:
+            print_comparison(summary, out)
+        sizes = ", ".join(str(size) for size in summary["cluster_sizes"])
+        out.print(f"groups of {sizes} images; look at {(options.out / 'report.html').resolve()}", markup=False)
+
+
+def assign(options: argparse.Namespace) -> None:
+    from coterie.files import write_text
+    from coterie.workflow import assign as workflow
+
+    with Listening(options) as listener:
+        assignments, skipped = workflow.assign(options.folder, options.source, listener, device=options.device)
+        for entry in skipped:
+            listener.note(f"left out {entry.key}: {entry.reason}")
+        if options.out is not None:
+            write_text(options.out, assignments.to_csv())
+            listener.note(f"{len(assignments.keys)} images assigned, see {options.out}")
+    if options.out is None:
+        sys.stdout.write(assignments.to_csv())
+        sys.stdout.flush()
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    from coterie.console import print_evaluation, results
+    from coterie.workflow import evaluate as workflow
+
+    print_evaluation(workflow.evaluate(options.folder, options.labels), results())
+
+
+def probe(options: argparse.Namespace) -> None:
+    from coterie.console import print_probe, results
+    from coterie.evaluate.probe import ProbeConfig
+    from coterie.workflow.probe import probe_run
+
+    config = ProbeConfig(options.optimizer, options.epochs, options.held_out, options.seed)
+    with Listening(options) as listener:
+        scores = probe_run(
+            options.folder, options.source, listener, labels=options.labels, config=config, device=options.device,
+            labels_from_folders=options.labels_from_folders,
+        )  # fmt: skip
+    print_probe(scores, results(), as_json=options.json)
+
+
+def report(options: argparse.Namespace) -> None:
+    from coterie.report.page import write_report
+    from coterie.runs.folder import RunFolder
+
+    folder = RunFolder(options.folder)
+    write_report(folder, folder.read_summary())
+    if not options.quiet:
+        print(folder.report.resolve())
+
+
+def recipes(_: argparse.Namespace) -> None:
+    from coterie.workflow.recipes import load_recipe, recipe_names
+
+    width = max(len(name) for name in recipe_names())
+    for name in recipe_names():
+        print(f"{name:{width}}  {load_recipe(name).about}")
+
+
+def choose_k(options: argparse.Namespace) -> None:
+    from coterie.console import print_choice, results
+    from coterie.files import write_atomically
+    from coterie.report.plots import criteria
+    from coterie.workflow.choose_k import choose
+
+    with Listening(options) as listener:
+        choice = choose(options.source, options.least, options.most, listener, seed=options.seed)
+    if options.plot is not None:
+        picture = criteria(choice)
+        write_atomically(options.plot, lambda stream: stream.write(picture))
+    print_choice(choice, results(), as_json=options.json)
+
+
+def bench(options: argparse.Namespace) -> None:
+    import json
+    from dataclasses import asdict
+
+    from coterie.bench import Budget, machine, measure
+    from coterie.console import print_result, results
+    from coterie.errors import UsageError
+    from coterie.train.runtime import choose_runtime
+
+    if options.repeats < 1:
+        raise UsageError(f"--repeats must be at least 1, got {options.repeats}")
+    budget = Budget(options.repeats, options.smoke, str(choose_runtime(options.device).device))
+    found = []
+    for result in measure(budget, options.only):
+        found.append(asdict(result))
+        if not options.json:
+            print_result(result, results())
+    if options.json:
+        print(json.dumps({"machine": machine(), "results": found}, indent=2))
