@@ -92,7 +92,7 @@ class LNSCC(Method):
         self.register_buffer("started", torch.tensor(False))
 
     def e_step(self, progress: Progress) -> EStep | None:
-        if bool(self.started) or progress.epoch < int(self.config.cluster_at * progress.epochs):
+        if bool(self.started) or progress.epoch < _epoch(self.config.cluster_at, progress):
             return None
         return EStep((self.n_clusters,), metric="euclidean", n_init=self.config.n_init, proportions=self.proportions)
 
@@ -108,7 +108,7 @@ class LNSCC(Method):
         permutation = torch.randperm(len(head) * config.negatives, generator=batch.generator, device=head.device)
         a, b = curve(config.min_dist)
         losses = {"contrast": soft_contrast(head, tail, permutation, negative_rate=config.negatives, a=a, b=b)}
-        if batch.progress.epoch >= int(config.cluster_from * batch.progress.epochs):
+        if batch.progress.epoch >= _epoch(config.cluster_from, batch.progress):
             q = self._soft(mapped)
             losses["clustering"] = config.clustering * divergence(sharpened(q), q)
             losses["balance"] = config.balance * balance(q, self.proportions)
@@ -127,6 +127,11 @@ class LNSCC(Method):
 
     def _soft(self, mapped: Tensor) -> Tensor:
         return soft_assignment(mapped, self.centers, alpha=self.config.alpha)
+
+
+def _epoch(share: float, progress: Progress) -> int:
+    """The epoch that begins after a share of the run; not the first, as no map has formed by then."""
+    return min(max(1, int(share * progress.epochs)), progress.epochs - 1)
 
 
 METHOD = LNSCC
