@@ -53,6 +53,15 @@ def test_the_whole_list_is_one_batch_where_it_is_short() -> None:
     assert len(list(short.batches(0))) == 6
 
 
+def test_from_a_long_list_edges_are_drawn_by_their_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coterie.data.edges._LONGEST", 10)
+    drawn = feed(batch_size=50, held_out=0.0)
+    found = torch.cat([drawn._edges(step) for step in range(2000)]).bincount(minlength=len(drawn.heads))
+    repeats = drawn._ends_at.diff(prepend=torch.zeros(1, dtype=torch.int64))
+    torch.testing.assert_close(found / found.sum(), repeats / repeats.sum(), rtol=0.3, atol=2e-4)
+    assert [index.tolist() for index, _ in drawn.batches(3)] == [index.tolist() for index, _ in drawn.batches(3)]
+
+
 @pytest.mark.parametrize("wrong", [{"neighbours": 1}, {"repeats": 0}, {"held_out": 1.0}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):

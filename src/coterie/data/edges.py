@@ -15,6 +15,10 @@ from coterie.errors import UsageError
 from coterie.seeding import generator
 
 
+# A list of training edges up to this long is shuffled, which takes four bytes each; a longer one is drawn from.
+_LONGEST = 1 << 28
+
+
 @dataclass(frozen=True)
 class GraphConfig:
     """The graph whose edges are learnt from, with the settings of LNSCC's paper.
@@ -44,7 +48,7 @@ class EdgeFeed:
     """Batches of edges of the fuzzy neighbour graph, as the feature vectors of their heads and tails.
 
     Every edge is repeated in proportion to its weight; the list is shuffled anew for each pass, from the seed and the
-    number of the pass, so that any epoch can be repeated on its own.
+    number of the pass, so that any epoch can be repeated on its own. From a list too long to shuffle edges are drawn.
 
     Args:
         features: all points, those held out among them.
@@ -92,6 +96,10 @@ class EdgeFeed:
     def _edges(self, step: int) -> Tensor:
         """The edges (n,) of a step, counted from the start of the run."""
         count = int(self._ends_at[-1])
+        if count > _LONGEST:
+            draw = generator(self.device, self.seed, "edge draws", step)
+            positions = torch.randint(count, (self.batch_size,), generator=draw, device=self.device)
+            return torch.searchsorted(self._ends_at, positions, right=True)
         number, place = divmod(step, count // self.batch_size)
         if self._shuffled is None or self._shuffled[0] != number:
             draw = generator(self.device, self.seed, "edges", number)
