@@ -127,3 +127,9 @@ def test_a_queue_reaches_back_no_more_than_half_an_epoch() -> None:
     asked = assemble(request(method="moco", settings=("queue=4096",)), Outline(2007, 32, grey=False))
     assert asked.options.queue == 4096
     assert assemble(request(method="propos"), Outline(2007, 32, grey=False)).options.queue == 0
+
+
+def test_pcls_prototypes_hold_some_images_each() -> None:
+    few = assemble(request(method="pcl"), Outline(1797, 8, grey=True)).options
+    assert few.granularities == (28, 56, 112)
+    assert assemble(request(method="pcl"), Outline(60_000, 32, grey=False)).options.granularities == ()

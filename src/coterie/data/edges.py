@@ -14,7 +14,6 @@ from coterie.data.features import Features
 from coterie.errors import UsageError
 from coterie.seeding import generator
 
-
 # A list of training edges up to this long is shuffled, which takes four bytes each; a longer one is drawn from.
 _LONGEST = 1 << 28
 

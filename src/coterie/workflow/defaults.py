@@ -13,6 +13,10 @@ _PAIRS_ON_CPU = 500_000
 _PAIRS_ON_GPU = 60_000_000
 
 
+# From so many images on, PCL's granularities are its paper's.
+_IMAGES_OF_PCL = 50_000
+
+
 def default_side(native: int, *, gpu: bool) -> int:
     """The side images are resized to: small ones keep their own; 0 for what is no image."""
     if native == 0:
@@ -51,6 +55,9 @@ def default_options(method_options: Mapping[str, Any], count: int, *, gpu: bool)
     longest = max(128, count // 2 // 128 * 128)
     if method_options.get("queue", 0) > longest:
         chosen["queue"] = longest
+    if "granularities" in method_options and count < _IMAGES_OF_PCL:
+        # With the paper's 250, 500 and 1000 few images would each be a prototype of their own, and pushed apart.
+        chosen["granularities"] = [max(2, count // images) for images in (64, 32, 16)]
     return chosen
 
 
