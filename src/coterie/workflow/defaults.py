@@ -11,8 +11,6 @@ from coterie.data.base import Outline
 # a GPU, what the papers' thousand epochs come to.
 _PAIRS_ON_CPU = 500_000
 _PAIRS_ON_GPU = 60_000_000
-
-
 # From so many images on, PCL's granularities are its paper's.
 _IMAGES_OF_PCL = 50_000
 
@@ -50,7 +48,7 @@ def default_options(method_options: Mapping[str, Any], count: int, *, gpu: bool)
         count: of images.
     """
     short = {} if gpu else {"hidden": 1024, "projection": 128, "momentum": 0.99, "momentum_rises": False}
-    chosen = {name: value for name, value in short.items() if name in method_options}
+    chosen: dict[str, Any] = {name: value for name, value in short.items() if name in method_options}
     # A queue that reaches back more than half an epoch holds an image's own keys among its negatives.
     longest = max(128, count // 2 // 128 * 128)
     if method_options.get("queue", 0) > longest:
