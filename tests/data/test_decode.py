@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coterie.data.decode import Unreadable, decode_file
+from coterie.data.decode import Unreadable, decode_file, fit_square
 
 
 def save(image: Image.Image, path: Path, **options: object) -> Path:
@@ -120,3 +120,18 @@ def test_damaged_files_give_a_reason(tmp_path: Path) -> None:
 def test_a_missing_file_gives_a_reason(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="No such file"):
         decode_file(tmp_path / "gone.png", 8)
+
+
+@pytest.mark.parametrize("size", [(250, 187), (96, 130), (40, 30), (1500, 1100)])
+def test_the_quick_resize_is_that_of_pillow(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    image = coarse.resize(size, Image.Resampling.BICUBIC)
+    short = min(size)
+    left, top = (size[0] - short) // 2, (size[1] - short) // 2
+    square = image.crop((left, top, left + short, top + short))
+    wanted = np.asarray(square.resize((64, 64), Image.Resampling.BICUBIC)).astype(int)
+    difference = np.abs(fit_square(image, 64).astype(int) - wanted)
+    # Large images are averaged by blocks first, which shifts a grid by less than a pixel of the result.
+    assert difference.max() <= (3 if short <= 6 * 64 else 24)
+    assert difference.mean() <= (0.6 if short <= 6 * 64 else 3)
