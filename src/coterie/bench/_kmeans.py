@@ -23,6 +23,7 @@ def measure_kmeans(
     x = mixture(points, width, groups).to(budget.device)
     plain = x.cpu().numpy()
     found: dict[str, float] = {}
+    trained: dict[str, Any] = {}
 
     def ours() -> None:
         draw = torch.Generator(x.device).manual_seed(0)
@@ -33,7 +34,7 @@ def measure_kmeans(
 
         fitted = faiss.Kmeans(width, clusters, niter=_ITERATIONS, nredo=n_init, max_points_per_centroid=points, seed=1)
         fitted.train(plain)
-        found["faiss"] = float(fitted.index.search(plain, 1)[0].astype("float64").sum())
+        trained["faiss"] = fitted
 
     def by_scikit_learn() -> None:
         from sklearn.cluster import KMeans
@@ -51,6 +52,10 @@ def measure_kmeans(
         pass
     for place, (baseline_name, baseline) in enumerate(baselines.items()):
         result = alternate(name, ours, baseline, baseline_name, budget)
+        if (
+            baseline_name == "faiss"
+        ):  # Its own objective is that of the centers before the last; this pass is not timed.
+            found["faiss"] = float(trained["faiss"].index.search(plain, 1)[0].astype("float64").sum())
         share = found["ours"] / found[baseline_name]
         named = name if place == 0 else f"{name}/{baseline_name}"
         yield replace(result, name=named, note=f"inertia × {share:.4f}")

@@ -23,11 +23,12 @@ _NOTHING = AugmentConfig(crop=None, flip=0.0, jitter=0.0, grey=0.0)
 
 def measure(budget: Budget) -> Iterator[Result]:
     """Image pairs a second, ResNet-18 for small images; then the data path alone, against views made beforehand."""
-    batch_size, steps = budget.size(128, 16), budget.size(2, 1)
+    on_gpu = budget.device.startswith("cuda")
+    batch_size, steps = budget.size(512 if on_gpu else 128, 16), budget.size(20 if on_gpu else 2, 1)
     images = np.random.default_rng(0).integers(0, 256, (steps * batch_size, 3, _SIDE, _SIDE), dtype=np.uint8)
     with_views, without = (_Epochs(images, batch_size, config, budget) for config in (AugmentConfig(), _NOTHING))
     pairs = steps * batch_size
-    with PlainProPos(images, batch_size, budget.device) as plain:
+    with PlainProPos(images, batch_size, budget.device, workers=16 if on_gpu else 1) as plain:
         yield alternate("train-step", with_views.run, plain.epoch, "plain ProPos", budget, amount=pairs, unit="pairs/s")
     yield alternate(
         "train-step/data-path", with_views.run, without.run, "without augmentation", budget, amount=pairs,

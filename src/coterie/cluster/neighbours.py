@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from coterie.cluster.products import product
 from coterie.errors import UsageError
 
 # Distances held at a time: 128 MiB of float32.
@@ -51,7 +51,7 @@ def nearest_neighbours(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def _candidates(among: Tensor, norms: Tensor, part: slice, count: int) -> Tensor:
     """Places (n, count) of the points nearest to those in `part`, themselves first."""
     # Squared distances less a number for each column: points along the rows, those that ask along the columns.
-    scores = _products(among, among[part]).add_(norms.unsqueeze(1))
+    scores = product(among, -2 * among[part]).add_(norms.unsqueeze(1))
     own = torch.arange(part.start, part.stop, device=among.device)
     scores[own, own - part.start] = -torch.inf
     groups = scores.view(-1, _GROUP, len(own)).amin(dim=1).T.contiguous()
@@ -59,15 +59,6 @@ def _candidates(among: Tensor, norms: Tensor, part: slice, count: int) -> Tensor
     members = torch.arange(_GROUP, device=among.device)
     members = (nearest.unsqueeze(2) * _GROUP + members).flatten(1)
     return members.gather(1, scores.T.gather(1, members).topk(count, largest=False).indices)
-
-
-def _products(points: Tensor, asking: Tensor) -> Tensor:
-    """`−2·x·y`, (N, n), for points (N, D) and those that ask (n, D)."""
-    if points.device.type != "cpu" or points.dtype != torch.float32:
-        return -2 * points @ asking.T
-    # The same product, and on many CPUs twice as fast; see `coterie.cluster.products`.
-    as_image = points[None, None].permute(0, 3, 1, 2)
-    return F.conv2d(as_image, (-2 * asking)[:, :, None, None])[0, :, 0].T
 
 
 def _exact(points: Tensor, part: slice, candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -23,19 +23,23 @@ def scores(points: Tensor, centers: Tensor, bias: Tensor) -> Iterator[tuple[slic
     Args:
         points: (N, D), contiguous. centers: (M, D). bias: (M,).
     """
-    on_cpu = points.device.type == "cpu"
-    chunk = max(256, (_CPU_SCORES if on_cpu else _DEVICE_SCORES) // len(centers))
-    # In float32 a 1×1 convolution is the same product, and on many CPUs twice as fast as the one of linear algebra.
-    as_convolution = on_cpu and points.dtype == torch.float32
-    kernel = (-2 * centers)[:, :, None, None]
+    held = _CPU_SCORES if points.device.type == "cpu" else _DEVICE_SCORES
+    chunk = max(256, held // len(centers))
+    doubled = -2 * centers
     for start in range(0, len(points), chunk):
         part = points[start : start + chunk]
-        if as_convolution:
-            as_image = part[None, None].permute(0, 3, 1, 2)  # 1×D×1×rows, channels last.
-            product = F.conv2d(as_image, kernel, bias)[0, :, 0].T
-        else:
-            product = torch.addmm(bias, part, centers.T, alpha=-2)
-        yield slice(start, start + len(part)), product
+        yield slice(start, start + len(part)), product(part, doubled, bias)
+
+
+def product(points: Tensor, others: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x·y` for all pairs, (N, M), plus `bias` (M,): points (N, D), contiguous, and others (M, D).
+
+    In float32 on a CPU a 1×1 convolution is the same product, and on many CPUs twice as fast as that of linear algebra.
+    """
+    if points.device.type == "cpu" and points.dtype == torch.float32:
+        as_image = points[None, None].permute(0, 3, 1, 2)  # 1×D×1×N, channels last.
+        return F.conv2d(as_image, others[:, :, None, None], bias)[0, :, 0].T
+    return points @ others.T if bias is None else torch.addmm(bias, points, others.T)
 
 
 def nearest(points: Tensor, centers: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
