@@ -23,6 +23,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="a long run: ask for it with -m soak, or make soak"))
 
 
+@pytest.fixture(autouse=True)
+def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests leave nothing in the user's cache."""
+    monkeypatch.setenv("COTERIE_CACHE", "")
+
+
 @pytest.fixture
 def blobs() -> tuple[np.ndarray, np.ndarray]:
     """Sixty grey 8×8 images in three plain kinds, and their kinds: (60, 8, 8) uint8 and (60,)."""

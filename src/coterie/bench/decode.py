@@ -1,7 +1,9 @@
-"""A folder of JPEG files to a store, beside what the decoder alone takes."""
+"""A folder of JPEG files to a store, beside what the decoder alone takes; and again, from the cache."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from coterie.bench.base import Budget, Result, alternate
+from coterie.data.cache import read_images
 from coterie.data.ingest import in_parallel, ingest
 from coterie.data.sources import open_source
 
@@ -33,6 +36,24 @@ def measure(budget: Budget) -> Iterator[Result]:
             "decode", lambda: ingest(open_source(folder), _SIDE), baseline, "Pillow's decoder alone", budget,
             amount=count, unit="images/s",
         )  # fmt: skip
+        with _cache_in(folder / ".cache"):
+            read_images(open_source(folder), _SIDE)
+            yield alternate(
+                "decode/second-start", lambda: read_images(open_source(folder), _SIDE),
+                lambda: ingest(open_source(folder), _SIDE), "decoding again", budget,
+            )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _cache_in(folder: Path) -> Iterator[None]:
+    before = os.environ.get("COTERIE_CACHE")
+    os.environ["COTERIE_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop("COTERIE_CACHE")
+        if before is not None:
+            os.environ["COTERIE_CACHE"] = before
 
 
 def _write(folder: Path, count: int) -> list[Path]:

@@ -54,6 +54,10 @@ class Source(Protocol):
 
     def outline(self) -> Outline: ...
 
+    def identity(self) -> str | None:
+        """What changes when any of the files does, told without reading them; None where there are no files."""
+        ...
+
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
         """Image `place` as (side, side, 3) uint8; raises `Unreadable`."""
         ...

@@ -92,19 +92,20 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def fit_square(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
     """The central square of an RGB image, resized to `side` pixels with antialiasing: (side, side, 3)."""
     short = min(image.size)
+    left, top = (image.width - short) // 2, (image.height - short) // 2
+    if image.width != image.height:
+        # Cutting is cheaper than copying what is cut away out of Pillow.
+        image = image.crop((left, top, left + short, top + short))
     if short > _REDUCED * side:
         # Averaging whole blocks first costs little and is not to be seen in the end.
         image = image.reduce(int(short / side / 2))
-        short = min(image.size)
     pixels = np.array(image)
-    top, left = (pixels.shape[0] - short) // 2, (pixels.shape[1] - short) // 2
-    square = pixels[top : top + short, left : left + short]
-    if short == side:
-        return np.ascontiguousarray(square)
+    if image.width == side:
+        return pixels
     # The same filter as Pillow's, several times as fast.
-    channels_first = torch.from_numpy(square).permute(2, 0, 1).unsqueeze(0)
+    channels_first = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
     resized = F.interpolate(channels_first, (side, side), mode="bicubic", antialias=True)
-    return resized[0].permute(1, 2, 0).contiguous().numpy()
+    return resized[0].permute(1, 2, 0).numpy()
 
 
 def _to_eight_bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:

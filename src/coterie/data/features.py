@@ -57,6 +57,9 @@ class Features:
         names = zlib.crc32("\n".join(self.keys).encode("utf-8", "surrogatepass"))
         return zlib.crc32(np.ascontiguousarray(self.values).tobytes(), names)
 
+    def identity(self) -> None:
+        return None
+
     def outline(self) -> Outline:
         return Outline(len(self), 0, grey=False)
 

@@ -92,12 +92,17 @@ def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uin
         CoterieError: the disk has no room for it.
     """
     size = int(np.prod(shape, dtype=np.int64))
-    if scratch is None or size <= _memory() // 3:
+    if scratch is None or is_small(size):
         return np.zeros(shape, dtype=np.uint8)
     try:
         return np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
     except OSError as error:
         raise CoterieError(f"{scratch}: no room for {size / 1e9:.1f} GB of images: {error.strerror}") from None
+
+
+def is_small(size: int) -> bool:
+    """Whether `size` bytes of images are kept in memory rather than mapped: up to a third of it."""
+    return size <= _memory() // 3
 
 
 def in_parallel(work: Callable[[int], T], places: Iterable[int], on_done: Callable[[], None] = lambda: None) -> list[T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,6 +45,12 @@ class FolderSource:
         sides = [side for path in self._paths[::step] if (side := short_side(path)) is not None]
         return Outline(len(self._paths), int(statistics.median(sides)) if sides else 32, looks_grey(self))
 
+    def identity(self) -> str | None:
+        files = hashlib.blake2b(digest_size=16)
+        for key, path in zip(self.keys, self._paths, strict=True):
+            files.update(f"{key}\0{_stamp(path)}\n".encode("utf-8", "surrogatepass"))
+        return files.hexdigest()
+
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
         return decode_file(self._paths[place], side)
 
@@ -68,6 +75,15 @@ def open_source(source: str | Path | npt.NDArray[Any], *, labels_from_folders: b
     if path.exists():
         raise UsageError(f"{path} is neither a folder nor an .npz file; give the folder that holds the images")
     raise UsageError(f"there is no {path}: give a folder of images, an .npz file, or 'digits'")
+
+
+def _stamp(path: Path) -> str:
+    """Size and times of a file; the time of the last change to its entry tells of an edit that set the others back."""
+    try:
+        status = path.stat()
+    except OSError:
+        return "gone"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def _digits() -> ArraySource:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from coterie.cluster.kmeans import Metric
+from coterie.data.cache import read_images
 from coterie.data.features import Features
-from coterie.data.ingest import ingest
 from coterie.data.sources import open_source
 from coterie.errors import CoterieError
 from coterie.evaluate.choose_k import Choice, choose_k
@@ -45,5 +45,5 @@ def _points(source: str, listener: Listener) -> tuple[Tensor, Metric]:
     if isinstance(opened, Features):
         return torch.from_numpy(opened.values), "euclidean"
     listener.note("judging images by their pixels; the embeddings of a run tell more: coterie choose-k RUN")
-    store, _ = ingest(opened, min(_SIDE, max(8, opened.outline().side)))
+    store, _ = read_images(opened, min(_SIDE, max(8, opened.outline().side)))
     return torch.from_numpy(store.images).flatten(1).float() / 255, "euclidean"

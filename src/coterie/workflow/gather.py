@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from coterie.data.base import Rows, Source
+from coterie.data.cache import read_images
 from coterie.data.features import Features
 from coterie.data.folder import Skipped
-from coterie.data.ingest import ingest
 from coterie.data.store import Store
 from coterie.errors import UsageError
 from coterie.files import write_atomically
@@ -70,7 +70,9 @@ def gather(
     listener.begin("reading", len(source.keys), "images")
     extractor = wanted.extractor
     side, channels = (wanted.side, wanted.channels) if extractor is None else (extractor.side, extractor.channels)
-    store, skipped = ingest(source, side, channels=channels, scratch=scratch, on_image=listener.advance)
+    store, skipped = read_images(
+        source, side, channels=channels, scratch=scratch, on_image=listener.advance, note=listener.note
+    )
     listener.end()
     return (store if extractor is None else extract(store, extractor, listener, kept=kept)), skipped
 
