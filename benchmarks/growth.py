@@ -2,13 +2,15 @@
 
 Run: python benchmarks/growth.py 5000 20000 60000
 
-For each number, in a process of its own: random 32×32 grey images in a memory-mapped store, one E-step and one epoch of
-ProPos. Prints seconds for a thousand images, and the process's own memory (without pages of the file) beside what
-embeddings, labels and keys must take.
+For each number, in a process of its own: random 32×32 grey images in a memory-mapped store, and epochs of ProPos with
+their E-steps until as many images were seen as the largest epoch has. The processes take turns every few steps, so that
+a machine that slows down meanwhile slows all of them alike. Prints seconds for a thousand images, and the process's own
+memory (without pages of the file) beside what embeddings must take.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -17,27 +19,74 @@ import time
 from pathlib import Path
 
 SIDE, BATCH = 32, 128
+# Steps of one turn.
+TURN = 39
 
 
 def main() -> None:
-    counts = [int(text) for text in sys.argv[1:]] or [5000, 20_000, 60_000]
-    if counts[0] < 0:
-        print(json.dumps(measure(-counts[0])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("counts", nargs="*", type=int, default=[5000, 20_000, 60_000], help="numbers of images")
+    parser.add_argument("--child", type=int, metavar="EPOCHS", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    counts = options.counts
+    if options.child:
+        print(json.dumps(measure(counts[0], options.child)), flush=True)
         return
-    print("| images | E-step | epoch | seconds for 1 000 images | own memory, MB | embeddings, MB |")
-    print("|---|---|---|---|---|---|")
-    for count in counts:
-        child = subprocess.run([sys.executable, __file__, str(-count)], check=True, capture_output=True, text=True)
-        row = json.loads(child.stdout)
-        total = (row["e_step"] + row["epoch"]) / count * 1000
+    rows = take_turns(
+        [[sys.executable, __file__, str(count), "--child", str(max(counts) // count)] for count in counts]
+    )
+    print("| images | epochs | E-step | M-step | seconds for 1 000 images | own memory, MB | embeddings, MB |")
+    print("|---|---|---|---|---|---|---|")
+    for count, row in zip(counts, rows, strict=True):
+        epochs = max(counts) // count
+        e_step, m_step = row["e_step"] / epochs, row["m_step"] / epochs
         print(
-            f"| {count} | {row['e_step']:.1f} s | {row['epoch']:.1f} s | {total:.3f} | {row['memory']:.0f} "
-            f"| {row['embeddings']:.0f} |",
-            flush=True,
+            f"| {count} | {epochs} | {e_step:.1f} s | {m_step:.1f} s | {(e_step + m_step) / count * 1000:.3f} "
+            f"| {row['memory']:.0f} | {row['embeddings']:.0f} |"
         )
 
 
-def measure(count: int) -> dict[str, float]:
+def take_turns(commands: list[list[str]]) -> list[dict[str, float]]:
+    """Let each process run until it says it pauses, then the next; returns what each prints in the end."""
+    children = [subprocess.Popen(each, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for each in commands]
+    found: dict[int, dict[str, float]] = {}
+    while len(found) < len(children):
+        for place, child in enumerate(children):
+            if place in found:
+                continue
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write("go\n")
+            child.stdin.flush()
+            line = child.stdout.readline()
+            if line != "pause\n":
+                found[place] = json.loads(line)
+    return [found[place] for place in range(len(children))]
+
+
+class Turns:
+    """A stopwatch that stands still while the others run."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        sys.stdin.readline()
+        self.began = time.perf_counter()
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps % TURN == 0:
+            before = time.perf_counter()
+            print("pause", flush=True)
+            sys.stdin.readline()
+            self.began += time.perf_counter() - before
+
+    def lap(self) -> float:
+        now = time.perf_counter()
+        seconds, self.began = now - self.began, now
+        return seconds
+
+
+def measure(count: int, epochs: int) -> dict[str, float]:
     import numpy as np
 
     from coterie.data.augment import AugmentConfig, Normalisation
@@ -67,14 +116,17 @@ def measure(count: int) -> dict[str, float]:
             batch_size=BATCH, device=runtime.device, seed=0,
         )  # fmt: skip
         loop = Loop(method, feed, TrainConfig(batch_size=BATCH, warmup_epochs=0), 0, runtime.device)
-        began = time.perf_counter()
-        expectation = loop.expect(0)
-        middle = time.perf_counter()
-        loop.maximise(0, expectation)
-        ended = time.perf_counter()
+        turns = Turns()
+        loop.on_step = turns.step
+        e_step = m_step = 0.0
+        for epoch in range(epochs):
+            expectation = loop.expect(epoch)
+            e_step += turns.lap()
+            loop.maximise(epoch, expectation)
+            m_step += turns.lap()
     return {
-        "e_step": middle - began,
-        "epoch": ended - middle,
+        "e_step": e_step,
+        "m_step": m_step,
         "memory": own_memory(),
         "embeddings": count * options.projection * 4 / 1e6,
     }
