@@ -33,10 +33,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--compile", action="store_true", help="through torch's compiler")
     options = parser.parse_args()
     images = np.random.default_rng(0).integers(0, 256, (options.images, 3, 32, 32), dtype=np.uint8)
     store = Store(images, [str(place) for place in range(options.images)])
-    runtime = choose_runtime(options.device)
+    runtime = choose_runtime(options.device, compiled=options.compile)
     method = build_method("propos", ProPosConfig(), backbone="resnet18-small", shape=store.shape, n_clusters=10, seed=0)
     runtime.prepare(method)
     feed = ImageFeed(
@@ -63,6 +64,7 @@ def main() -> None:
             {
                 "machine": machine(),
                 "images": options.images,
+                "compiled": options.compile,
                 "e_step_seconds": statistics.median(e_steps),
                 "epoch_seconds": statistics.median(epochs),
                 "pairs_per_second": pairs / statistics.median(epochs),

@@ -19,3 +19,6 @@ for part in train-step augment kmeans-10 kmeans-1000 knn; do
 done
 echo "== a whole epoch of CIFAR-10's size"
 "$python" benchmarks/epoch.py --device "$device" ${SMOKE:+--images 512 --batch 64} | tee "$results/epoch.json"
+echo "== the same, compiled"
+"$python" benchmarks/epoch.py --device "$device" --compile ${SMOKE:+--images 512 --batch 64 --epochs 1} |
+    tee "$results/epoch-compiled.json"

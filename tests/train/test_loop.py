@@ -19,10 +19,12 @@ from coterie.train.loop import Epoch, Loop, check_finite
 from coterie.train.runtime import choose_runtime
 
 
-def loop_for(images: np.ndarray, *, method: str = "propos", precision: str = "float32", **train: object) -> Loop:
+def loop_for(
+    images: np.ndarray, *, method: str = "propos", precision: str = "float32", compiled: bool = False, **train: object
+) -> Loop:
     options = read(method_type(method).Config, {"hidden": 16, "projection": 8, "momentum": 0.9})
     built = build_method(method, options, backbone="convnet-small", shape=(1, 8, 8), n_clusters=3, seed=0)
-    runtime = choose_runtime("cpu", precision)
+    runtime = choose_runtime("cpu", precision, compiled=compiled)
     runtime.prepare(built)
     store = Store(images[:, None], [str(place) for place in range(len(images))])
     config = read(TrainConfig, {"epochs": 4, "warmup_epochs": 1, "batch_size": 20, **train})
@@ -31,6 +33,13 @@ def loop_for(images: np.ndarray, *, method: str = "propos", precision: str = "fl
         batch_size=config.batch_size, device=runtime.device, seed=0,
     )  # fmt: skip
     return Loop(built, feed, config, 0, runtime.device)
+
+
+def losses_of(loop: Loop) -> list[float]:
+    losses: list[float] = []
+    loop.on_epoch = lambda epoch: losses.extend(epoch.losses.values())
+    loop.run()
+    return losses
 
 
 def weights(loop: Loop) -> dict[str, torch.Tensor]:
@@ -129,3 +138,41 @@ def test_devices_and_precisions_by_name() -> None:
         with pytest.raises(UsageError, match="no CUDA device"):
             choose_runtime("cuda")
     assert choose_runtime("cpu", "float32").precision == "float32"
+
+
+def compile_with(backend: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let modules compile by another backend than torch's own, which takes long; returns the kinds that do."""
+    kinds: list[str] = []
+    compile_module = torch.nn.Module.compile
+
+    def compile_lightly(module: torch.nn.Module) -> None:
+        kinds.append(type(module).__name__)
+        compile_module(module, backend=backend)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_lightly)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    return kinds
+
+
+def test_a_compiled_run_is_the_same_run(blobs: tuple, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plain = losses_of(loop_for(blobs[0], epochs=2))
+    kinds = compile_with("aot_eager", monkeypatch)
+    compiled = loop_for(blobs[0], compiled=True, epochs=2)
+    assert losses_of(compiled) == pytest.approx(plain, abs=1e-4)
+    assert kinds == ["Encoder", "Encoder"]
+    # What is saved knows nothing of the compiler.
+    Checkpoint(tmp_path / "checkpoint.pt", 1).save(compiled.method, compiled.optimizer, epochs=2, seconds=0, last=True)
+    again = loop_for(blobs[0], epochs=2)
+    assert Checkpoint(tmp_path / "checkpoint.pt", 1).restore(again.method, again.optimizer)[0] == 2
+
+
+@pytest.mark.soak
+def test_torchs_own_compiler_gives_the_same_run(blobs: tuple) -> None:
+    plain = losses_of(loop_for(blobs[0], epochs=2))
+    assert losses_of(loop_for(blobs[0], compiled=True, epochs=2)) == pytest.approx(plain, abs=1e-4)
+
+
+def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(UsageError, match=r"--compile needs a C\+\+ compiler"):
+        choose_runtime("cpu", compiled=True)

@@ -91,6 +91,9 @@ def _add_fit(group: Any) -> None:
     parser.add_argument(
         "--deterministic", action="store_true", help="on cuda: the same result every time, if more slowly"
     )
+    parser.add_argument(
+        "--compile", action="store_true", help="let torch compile the encoder: slower to start, faster in long runs"
+    )
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
     parser.add_argument(
         "--features-from", metavar="RUN|hf:NAME", help="lnscc: take features of the images from a run or a model"

@@ -30,6 +30,7 @@ def fit(options: argparse.Namespace) -> None:
         settings=tuple(options.settings),
         labels_from_folders=options.labels_from_folders,
         deterministic=options.deterministic,
+        compiled=options.compile,
     )
     with Listening(options) as listener:
         summary = workflow.fit(request, options.out, listener, resume=options.resume)

@@ -55,6 +55,7 @@ class RunConfig:
         seed: same seed, same machine, same result.
         device, precision: as `coterie.train.runtime` resolved them.
         deterministic: the same result every time also on an accelerator.
+        compiled: the encoder goes through torch's compiler.
     """
 
     method: str
@@ -68,6 +69,7 @@ class RunConfig:
     device: str
     precision: str
     deterministic: bool = False
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         if self.clusters < 2:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,12 +24,14 @@ class Runtime:
         precision: "bfloat16" (autocast in the backbone, float32 heads and losses) or "float32".
         channels_last: memory layout of images and convolutions.
         deterministic: the same result every time also on an accelerator, where that costs speed; a CPU always is.
+        compiled: let torch's compiler fuse the backbones' operations; results differ by float tolerance.
     """
 
     device: torch.device
     precision: str
     channels_last: bool = True
     deterministic: bool = False
+    compiled: bool = False
 
     def prepare(self, method: torch.nn.Module) -> None:
         """Move a method to the device and set its heavy parts to the precision and layout."""
@@ -36,6 +40,8 @@ class Runtime:
         for module in method.modules():
             if isinstance(module, Mixed):
                 module.speed_up(autocast_dtype=dtype, channels_last=self.channels_last)
+                if self.compiled:
+                    module.compile()
 
     @contextlib.contextmanager
     def rules(self) -> Iterator[None]:
@@ -60,11 +66,13 @@ class Runtime:
             torch.backends.cudnn.benchmark = tuning
 
 
-def choose_runtime(device: str = "auto", precision: str = "auto", *, deterministic: bool = False) -> Runtime:
+def choose_runtime(
+    device: str = "auto", precision: str = "auto", *, deterministic: bool = False, compiled: bool = False
+) -> Runtime:
     """The runtime for a device and precision by name; "auto" takes the fastest there is.
 
     Raises:
-        UsageError: an unknown name, or a device that is not there.
+        UsageError: an unknown name, or a device that is not there; nothing to compile with.
     """
     if device not in ("auto", "cpu", "cuda") and not device.startswith("cuda:"):
         raise UsageError(f"unknown device '{device}': use auto, cpu or cuda")
@@ -77,7 +85,17 @@ def choose_runtime(device: str = "auto", precision: str = "auto", *, determinist
     chosen = torch.device(device)
     if precision == "auto":
         precision = "bfloat16" if _profits_from_bfloat16(chosen) else "float32"
-    return Runtime(chosen, precision, deterministic=deterministic)
+    if compiled and not _can_compile(chosen):
+        needed = "triton" if chosen.type == "cuda" else "a C++ compiler such as g++"
+        raise UsageError(f"--compile needs {needed}, which is not to be found here: install it, or leave --compile out")
+    return Runtime(chosen, precision, deterministic=deterministic, compiled=compiled)
+
+
+def _can_compile(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return importlib.util.find_spec("triton") is not None
+    named = os.environ.get("CXX")
+    return any(shutil.which(name) for name in ([named] if named else ["g++", "clang++", "c++", "cl"]))
 
 
 def _profits_from_bfloat16(device: torch.device) -> bool:

@@ -39,6 +39,7 @@ class Request:
     seed: int | None = None
     labels_from_folders: bool = False
     deterministic: bool = False
+    compiled: bool = False
     features_from: str | None = None
     proportions: tuple[float, ...] = ()
 
@@ -104,8 +105,9 @@ def asked_values(request: Request) -> dict[str, Any]:
         asked = merge(asked, {"train": {"epochs": request.epochs}})
     if request.size is not None:
         asked = merge(asked, {"data": {"side": request.size}})
-    if request.deterministic:
-        asked = merge(asked, {"deterministic": True})
+    for name in ("deterministic", "compiled"):
+        if getattr(request, name):
+            asked = merge(asked, {name: True})
     if request.features_from is not None:
         asked = merge(asked, {"data": {"features_from": request.features_from}})
     if request.proportions:

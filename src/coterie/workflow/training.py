@@ -67,7 +67,9 @@ def train(
         UsageError: fewer images than clusters. CoterieError: training failed; the last checkpoint is kept.
     """
     check_enough(len(rows), config.clusters)
-    runtime = choose_runtime(config.device, config.precision, deterministic=config.deterministic)
+    runtime = choose_runtime(
+        config.device, config.precision, deterministic=config.deterministic, compiled=config.compiled
+    )
     with runtime.rules():
         return _train(rows, config, runtime, listener, folder, extractor)
 
