@@ -65,6 +65,8 @@ class ImageFeed:
             weights: (N,) draws images with these weights, with replacement, instead of each once.
         """
         order = self._order(epoch, weights)
+        if self._resident is not None:
+            order = order.to(self.device)  # Once: every copy to a device waits for all work on it.
         for step in range(self.steps_per_epoch):
             index = order[step * self.batch_size : (step + 1) * self.batch_size]
             raw = self._raw(index)
@@ -93,7 +95,7 @@ class ImageFeed:
 
     def _raw(self, index: Tensor) -> Tensor:
         if self._resident is not None:
-            return self._resident[index.to(self.device)]
+            return self._resident.index_select(0, index.to(self.device))
         return self.store.rows(index).to(self.device, non_blocking=True)
 
     def _view(self, raw: Tensor, kind: View, place: int, draw: torch.Generator) -> Tensor:

@@ -32,7 +32,14 @@ def concentration(embeddings: Tensor, labels: Tensor, centers: Tensor, *, temper
     return temperature * phi / phi.mean()
 
 
-def prototype_contrast(query: Tensor, centers: Tensor, density: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+def prototype_contrast(
+    query: Tensor,
+    centers: Tensor,
+    density: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    counted: Tensor | None = None,
+) -> Tensor:
     """InfoNCE of each query against its own prototype and some others, logits `q̂·c/φ_c` (PCL, eq. 11).
 
     Args:
@@ -41,9 +48,12 @@ def prototype_contrast(query: Tensor, centers: Tensor, density: Tensor, positive
         density: φ, (K,), from `concentration`.
         positive: each query's own prototype, (n,) int64.
         negative: other prototypes, (m,) int64, shared by all queries.
+        counted: which of them are negatives indeed, (m,) boolean; None for all.
     """
     query = F.normalize(query, dim=1)
     own = (query * centers[positive]).sum(dim=1) / density[positive]
     others = query @ centers[negative].T / density[negative]
+    if counted is not None:
+        others = others.masked_fill(~counted, float("-inf"))
     logits = torch.cat([own.unsqueeze(1), others], dim=1)
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.int64, device=query.device))

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from coterie.losses.prototypes import memberships
+
 
 def nearest_groups(embeddings: Tensor, groups: Tensor) -> Tensor:
     """The group (K, d) of greatest cosine for each embedding (n, d): (n,) int64."""
@@ -20,7 +22,7 @@ def moved_groups(embeddings: Tensor, groups: Tensor, *, beta: float) -> Tensor:
         groups: G, (K, d).
         beta: β.
     """
-    members = F.one_hot(nearest_groups(embeddings, groups), len(groups)).to(embeddings.dtype)
+    members = memberships(nearest_groups(embeddings, groups), len(groups)).to(embeddings.dtype)
     counts = members.sum(dim=0).unsqueeze(1)
     means = members.T @ embeddings / counts.clamp(min=1)
     return torch.where(counts > 0, beta * groups + (1 - beta) * means, groups)

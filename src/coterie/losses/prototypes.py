@@ -10,6 +10,12 @@ from torch.nn import functional as F
 _LEAST_MASS = 0.5
 
 
+def memberships(labels: Tensor, n_clusters: int) -> Tensor:
+    """Which of the clusters 0..K−1 each label (n,) names: (n, K) boolean; labels out of that range name none."""
+    # `one_hot` looks at its values first, for which an accelerator has to wait.
+    return labels.unsqueeze(1) == torch.arange(n_clusters, device=labels.device)
+
+
 def batch_prototypes(embeddings: Tensor, labels: Tensor, *, n_clusters: int) -> tuple[Tensor, Tensor]:
     """The normalised mean of each cluster's normalised members.
 
@@ -23,9 +29,7 @@ def batch_prototypes(embeddings: Tensor, labels: Tensor, *, n_clusters: int) -> 
         prototypes (K, d), zero for clusters without a member, and counts (K,) in the embeddings' dtype.
     """
     # A product with the membership matrix instead of a scatter: deterministic on every device.
-    members = (labels if labels.is_floating_point() else F.one_hot(labels + 1, n_clusters + 1)[:, 1:]).to(
-        embeddings.dtype
-    )
+    members = (labels if labels.is_floating_point() else memberships(labels, n_clusters)).to(embeddings.dtype)
     counts = members.sum(dim=0)
     sums = members.T @ F.normalize(embeddings, dim=1)
     return F.normalize(sums / counts.clamp(min=_LEAST_MASS).unsqueeze(1), dim=1), counts

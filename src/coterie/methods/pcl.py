@@ -83,16 +83,14 @@ class PCL(MoCo):
     ) -> Tensor:
         """The mean over both views, against the batch's own prototypes and a sample of the others."""
         present = torch.zeros(len(centers), dtype=torch.bool, device=centers.device)
-        present[own] = True
+        present.index_fill_(0, own, True)
         chance = torch.rand(len(centers), generator=generator, device=centers.device)
-        # Those of no image in the batch come first; where they are too few, the sample is smaller.
-        order = (chance + present).argsort()
-        absent = len(centers) - int(present.sum())
-        negative = order[: min(self.config.negatives, max(1, absent))]
-        return 0.5 * (
-            prototype_contrast(online[0], centers, density, own, negative)
-            + prototype_contrast(online[1], centers, density, own, negative)
-        )
+        # Those of no image in the batch come first; where they are too few, the sample is smaller, but not empty.
+        negative = (chance + present).argsort()[: self.config.negatives]
+        absent = (~present).sum().clamp(min=1)
+        counted = torch.arange(len(negative), device=negative.device) < absent
+        first, second = (prototype_contrast(queries, centers, density, own, negative, counted) for queries in online)
+        return 0.5 * (first + second)
 
 
 METHOD = PCL

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from coterie.data.augment.config import AugmentConfig
+from coterie.data.augment.constants import constant
 
 _LUMA = (0.299, 0.587, 0.114)
 # YIQ: the hue is the angle in the plane of the last two, so that turning it is linear.
 _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+_FROM_YIQ = tuple(map(tuple, np.linalg.inv(_YIQ).tolist()))
 
 
 def colour_maps(means: Tensor, config: AugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -49,7 +52,7 @@ def colour_maps(means: Tensor, config: AugmentConfig, generator: torch.Generator
 
 
 def _luma(channels: int, device: torch.device) -> Tensor:
-    return torch.tensor(_LUMA if channels == 3 else (1.0 / channels,) * channels, device=device)
+    return constant(_LUMA if channels == 3 else (1.0 / channels,) * channels, device)
 
 
 def _changes(drawn: Tensor, channels: int, config: AugmentConfig) -> tuple[Tensor, Tensor]:
@@ -58,7 +61,7 @@ def _changes(drawn: Tensor, channels: int, config: AugmentConfig) -> tuple[Tenso
     Of the uniform numbers `drawn` (n, 5) the fourth decides whether an image is jittered at all.
     """
     n, device = len(drawn), drawn.device
-    strength = torch.tensor([config.brightness, config.contrast, config.saturation], device=device)
+    strength = constant((config.brightness, config.contrast, config.saturation), device)
     jittered = drawn[:, 3:4] < config.jitter
     factors = (1 + (2 * drawn[:, :3] - 1) * strength).clamp(min=0)
     factors = torch.where(jittered, factors, torch.ones_like(factors))
@@ -75,12 +78,11 @@ def _changes(drawn: Tensor, channels: int, config: AugmentConfig) -> tuple[Tenso
 
 def _hue_turn(turn: Tensor) -> Tensor:
     """Matrices (n, 3, 3) that turn the hue by `turn` (n,) of the full circle."""
-    yiq = torch.tensor(_YIQ, device=turn.device)
+    yiq, back = (constant(matrix, turn.device) for matrix in (_YIQ, _FROM_YIQ))
     cosine, sine = (2 * math.pi * turn).cos(), (2 * math.pi * turn).sin()
     zero, one = torch.zeros_like(turn), torch.ones_like(turn)
     rotation = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)
-    turned: Tensor = torch.linalg.inv(yiq) @ rotation @ yiq
-    return turned
+    return back @ rotation @ yiq
 
 
 def recolour(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:

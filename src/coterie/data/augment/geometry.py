@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.data.augment.config import AugmentConfig
+from coterie.data.augment.constants import constant
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -83,7 +84,7 @@ def resized_crops(images: Tensor, config: AugmentConfig, out: int, generator: to
     n, side = len(images), images.shape[-1]
     starts, lengths = crop_boxes(n, side, config, generator)
     flips = torch.rand(n, 2, generator=generator, device=images.device)
-    flips = flips < torch.tensor([config.vertical_flip, config.flip], device=images.device)
+    flips = flips < constant((config.vertical_flip, config.flip), images.device)
     vertical, horizontal = (
         resize_matrix(starts[:, axis], lengths[:, axis], flips[:, axis], side, out) for axis in (0, 1)
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from coterie.data.augment.colour import recolour, retone
 from coterie.data.augment.config import AugmentConfig
+from coterie.data.augment.constants import constant
 from coterie.data.augment.geometry import blurs, resized_crops, warps
 
 
@@ -21,9 +22,7 @@ class Normalisation:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Intensities in [0, 1], (n, C, H, W), to about zero mean and unit deviation."""
-        mean, deviation = (
-            torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in (self.mean, self.deviation)
-        )
+        mean, deviation = (constant(values, images.device).view(1, -1, 1, 1) for values in (self.mean, self.deviation))
         return (images - mean) / deviation
 
     def plain(self, raw: Tensor) -> Tensor:
