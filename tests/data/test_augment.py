@@ -9,6 +9,7 @@ from PIL import Image, ImageFilter
 
 from coterie.data.augment import AugmentConfig, Normalisation, augment, describe_views
 from coterie.data.augment.colour import colour_maps
+from coterie.data.augment.draws import Draws
 from coterie.data.augment.geometry import along_axes, blur_matrix, crop_boxes, resize_matrix
 from coterie.errors import UsageError
 
@@ -77,7 +78,7 @@ def test_flips_mirror(pictures: torch.Tensor) -> None:
 
 
 def test_crop_boxes_have_the_asked_areas_and_lie_inside() -> None:
-    starts, lengths = crop_boxes(4000, 32, AugmentConfig(crop=(0.2, 0.6)), generator())
+    starts, lengths = crop_boxes(32, AugmentConfig(crop=(0.2, 0.6)), Draws(generator(), 4000))
     assert (starts >= 0).all()
     assert (starts + lengths <= 32).all()
     areas = lengths.prod(dim=1) / 32**2
@@ -89,7 +90,7 @@ def test_crop_boxes_have_the_asked_areas_and_lie_inside() -> None:
 
 
 def single(config: AugmentConfig, means: list[float], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    matrix, offset = colour_maps(torch.tensor([means]), config, generator(seed))
+    matrix, offset = colour_maps(torch.tensor([means]), config, Draws(generator(seed), 1))
     return matrix[0].numpy(), offset[0].numpy()
 
 
@@ -114,7 +115,7 @@ def test_single_colour_changes_do_what_they_say() -> None:
 
 def test_hue_turns_near_to_hsv() -> None:
     off = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "jitter": 1.0, "grey": 0.0}
-    matrix, _ = colour_maps(torch.full((500, 3), 0.5), AugmentConfig(**off, hue=0.1), generator())
+    matrix, _ = colour_maps(torch.full((500, 3), 0.5), AugmentConfig(**off, hue=0.1), Draws(generator(), 500))
     colour = torch.tensor([0.6, 0.35, 0.3])
     hues = np.array([colorsys.rgb_to_hsv(*row)[0] for row in (matrix @ colour).clamp(0, 1).tolist()])
     turns = (hues - colorsys.rgb_to_hsv(*colour.tolist())[0] + 0.5) % 1 - 0.5
@@ -185,3 +186,13 @@ def test_views_in_words() -> None:
     assert describe_views(AugmentConfig()) == "cropped, flipped and recoloured"
     assert describe_views(AugmentConfig(crop=None, flip=0, jitter=0, grey=0, noise=0.1)) == "noisy"
     assert describe_views(NOTHING) == "left as they are"
+
+
+def test_a_share_of_a_batch_gets_the_views_it_has_in_the_whole() -> None:
+    raw = torch.randint(0, 256, (12, 3, 16, 16), generator=generator(), dtype=torch.uint8)
+    config = AugmentConfig(
+        noise=0.1, blur=(0.5, 0.5), solarize=(0.5, 0.5), rotation=10, zoom=0.1, shear=5, shift=0.1, gamma=0.2
+    )
+    whole = augment(raw, config, generator(3))
+    shares = [augment(raw[part], config, Draws(generator(3), 12, part)) for part in (slice(0, 4), slice(4, 12))]
+    torch.testing.assert_close(torch.cat(shares), whole)

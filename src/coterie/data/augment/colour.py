@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coterie.data.augment.config import AugmentConfig
 from coterie.data.augment.constants import constant
+from coterie.data.augment.draws import Draws
 
 _LUMA = (0.299, 0.587, 0.114)
 # YIQ: the hue is the angle in the plane of the last two, so that turning it is linear.
@@ -17,7 +18,7 @@ _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3
 _FROM_YIQ = tuple(map(tuple, np.linalg.inv(_YIQ).tolist()))
 
 
-def colour_maps(means: Tensor, config: AugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def colour_maps(means: Tensor, config: AugmentConfig, draws: Draws) -> tuple[Tensor, Tensor]:
     """Jitter (brightness, contrast, saturation, hue in random order) and grey as `x ↦ A x + b` per image.
 
     Hue turns in the YIQ plane, which is linear and near to the turn in HSV; intensities are clamped once at the end
@@ -26,14 +27,14 @@ def colour_maps(means: Tensor, config: AugmentConfig, generator: torch.Generator
     Args:
         means: mean intensity of each channel, (n, C), which contrast needs.
         config: strengths and probabilities.
-        generator: on the means' device.
+        draws: for these images.
 
     Returns:
         A (n, C, C) and b (n, C).
     """
     n, channels = means.shape
     luma = _luma(channels, means.device)
-    drawn = torch.rand(n, 10, generator=generator, device=means.device)
+    drawn = draws.uniform(10)
     changes, pull = _changes(drawn[:, :5], channels, config)
     order = drawn[:, 5:9].argsort(dim=1)
     identity = torch.eye(channels, device=means.device).expand(n, channels, channels)
@@ -85,25 +86,23 @@ def _hue_turn(turn: Tensor) -> Tensor:
     return back @ rotation @ yiq
 
 
-def recolour(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def recolour(images: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:
     """Jitter and grey, clamped to [0, 1]: (n, C, H, W) → the same shape."""
     n, channels, height, width = images.shape
-    matrix, offset = colour_maps(images.mean(dim=(2, 3)), config, generator)
+    matrix, offset = colour_maps(images.mean(dim=(2, 3)), config, draws)
     flat = torch.baddbmm(offset.unsqueeze(2), matrix, images.reshape(n, channels, height * width))
     return flat.clamp_(0, 1).view(n, channels, height, width)
 
 
-def retone(images: Tensor, config: AugmentConfig, view: int, generator: torch.Generator) -> Tensor:
+def retone(images: Tensor, config: AugmentConfig, view: int, draws: Draws) -> Tensor:
     """Gamma, solarisation and noise."""
-    n = len(images)
     if config.gamma:
-        exponent = (torch.rand(n, 1, 1, 1, generator=generator, device=images.device) * 2 - 1) * config.gamma
+        exponent = (draws.uniform(1, 1, 1) * 2 - 1) * config.gamma
         images = images.clamp(min=1e-6).pow(exponent.exp())
     solarize = config.solarize[min(view, 1)]
     if solarize:
-        chosen = torch.rand(n, 1, 1, 1, generator=generator, device=images.device) < solarize
+        chosen = draws.uniform(1, 1, 1) < solarize
         images = torch.where(chosen & (images >= 0.5), 1 - images, images)
     if config.noise:
-        noise = torch.empty_like(images).normal_(std=config.noise, generator=generator)
-        images = images + noise
+        images = images + draws.normal(*images.shape[1:], std=config.noise)
     return images

@@ -10,31 +10,28 @@ from torch.nn import functional as F
 
 from coterie.data.augment.config import AugmentConfig
 from coterie.data.augment.constants import constant
+from coterie.data.augment.draws import Draws
 
 
-def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return torch.empty(n, device=generator.device).uniform_(low, high, generator=generator)
-
-
-def crop_boxes(n: int, side: int, config: AugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def crop_boxes(side: int, config: AugmentConfig, draws: Draws) -> tuple[Tensor, Tensor]:
     """Random boxes as the usual random resized crop draws them: ten tries each, else the whole image.
 
     Returns:
         starts (n, 2) and lengths (n, 2), in whole pixels, vertical first, as floats.
     """
+    n = len(draws)
     if config.crop is None:
-        return torch.zeros(n, 2, device=generator.device), torch.full((n, 2), float(side), device=generator.device)
-    tries = n * 10
-    area = _uniform(tries, config.crop[0], config.crop[1], generator) * side * side
+        return torch.zeros(n, 2, device=draws.device), torch.full((n, 2), float(side), device=draws.device)
+    area = draws.uniform(10, low=config.crop[0], high=config.crop[1]) * side * side
     narrow, wide = (math.log(bound) for bound in config.crop_ratio)
-    ratio = _uniform(tries, narrow, wide, generator).exp()
-    lengths = torch.stack([(area / ratio).sqrt().round(), (area * ratio).sqrt().round()], dim=1).view(n, 10, 2)
+    ratio = draws.uniform(10, low=narrow, high=wide).exp()
+    lengths = torch.stack([(area / ratio).sqrt().round(), (area * ratio).sqrt().round()], dim=2)
     fits = ((lengths >= 1) & (lengths <= side)).all(dim=2)
     first = fits.float().argmax(dim=1)
     lengths = lengths[torch.arange(n, device=first.device), first]
     lengths = torch.where(fits.any(dim=1, keepdim=True), lengths, torch.full_like(lengths, side))
     room = side - lengths + 1
-    starts = torch.minimum((torch.rand(n, 2, generator=generator, device=generator.device) * room).floor(), room - 1)
+    starts = torch.minimum((draws.uniform(2) * room).floor(), room - 1)
     return starts, lengths
 
 
@@ -79,25 +76,23 @@ def along_axes(images: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
     return torch.matmul(vertical.unsqueeze(1), images.view(n, channels, height, -1))
 
 
-def resized_crops(images: Tensor, config: AugmentConfig, out: int, generator: torch.Generator) -> Tensor:
+def resized_crops(images: Tensor, config: AugmentConfig, out: int, draws: Draws) -> Tensor:
     """Random crops, resized to `out` pixels and flipped at random: (n, C, S, S) → (n, C, out, out)."""
-    n, side = len(images), images.shape[-1]
-    starts, lengths = crop_boxes(n, side, config, generator)
-    flips = torch.rand(n, 2, generator=generator, device=images.device)
-    flips = flips < constant((config.vertical_flip, config.flip), images.device)
+    side = images.shape[-1]
+    starts, lengths = crop_boxes(side, config, draws)
+    flips = draws.uniform(2) < constant((config.vertical_flip, config.flip), images.device)
     vertical, horizontal = (
         resize_matrix(starts[:, axis], lengths[:, axis], flips[:, axis], side, out) for axis in (0, 1)
     )
     return along_axes(images, vertical, horizontal)
 
 
-def warps(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def warps(images: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:
     """Random rotation, zoom, shear and shift by one bilinear sampling; what lies outside repeats the border."""
-    n = len(images)
-    angle = _uniform(n, -1, 1, generator) * math.radians(config.rotation)
-    shear = (_uniform(n, -1, 1, generator) * math.radians(config.shear)).tan()
-    zoom_x, zoom_y = (1 + _uniform(n, -1, 1, generator) * config.zoom for _ in range(2))
-    shift_x, shift_y = (2 * config.shift * _uniform(n, -1, 1, generator) for _ in range(2))
+    angle = draws.uniform(low=-1, high=1) * math.radians(config.rotation)
+    shear = (draws.uniform(low=-1, high=1) * math.radians(config.shear)).tan()
+    zoom_x, zoom_y = (1 + draws.uniform(low=-1, high=1) * config.zoom for _ in range(2))
+    shift_x, shift_y = (2 * config.shift * draws.uniform(low=-1, high=1) for _ in range(2))
     cosine, sine = angle.cos(), angle.sin()
     rows = torch.stack(
         [
@@ -110,10 +105,9 @@ def warps(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> 
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def blurs(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+def blurs(images: Tensor, probability: float, draws: Draws) -> Tensor:
     """Gaussian blur of a random σ between 0.1 and 2 pixels, for each image with the given probability."""
-    n = len(images)
-    sigma = _uniform(n, 0.1, 2.0, generator)
-    sigma = torch.where(_uniform(n, 0, 1, generator) < probability, sigma, torch.zeros_like(sigma))
+    sigma = draws.uniform(low=0.1, high=2.0)
+    sigma = torch.where(draws.uniform() < probability, sigma, torch.zeros_like(sigma))
     matrix = blur_matrix(sigma, images.shape[-1])
     return along_axes(images, matrix, matrix)

@@ -10,6 +10,7 @@ from torch import Tensor
 from coterie.data.augment.colour import recolour, retone
 from coterie.data.augment.config import AugmentConfig
 from coterie.data.augment.constants import constant
+from coterie.data.augment.draws import Draws
 from coterie.data.augment.geometry import blurs, resized_crops, warps
 
 
@@ -30,26 +31,28 @@ class Normalisation:
         return self(raw.float() / 255.0)
 
 
-def augment(raw: Tensor, config: AugmentConfig, generator: torch.Generator, *, view: int = 0) -> Tensor:
+def augment(raw: Tensor, config: AugmentConfig, draws: Draws | torch.Generator, *, view: int = 0) -> Tensor:
     """One random view of each image, every image with its own parameters.
 
     Args:
         raw: (n, C, S, S) uint8.
         config: what may change and how much.
-        generator: on the images' device; the only source of randomness.
+        draws: for these images; a generator on their device draws for them as the whole batch.
         view: 0 for the first view, 1 for the second, where the two differ.
 
     Returns:
         (n, C, S, S) float32, intensities about [0, 1] (noise may leave the range), not yet normalised.
     """
+    if isinstance(draws, torch.Generator):
+        draws = Draws(draws, len(raw))
     images = raw.float() / 255.0
     if config.crop is not None or config.flip or config.vertical_flip:
-        images = resized_crops(images, config, raw.shape[-1], generator)
+        images = resized_crops(images, config, raw.shape[-1], draws)
     if config.warps:
-        images = warps(images, config, generator)
+        images = warps(images, config, draws)
     if config.jitter or config.grey:
-        images = recolour(images, config, generator)
+        images = recolour(images, config, draws)
     blur = config.blur[min(view, 1)]
     if blur:
-        images = blurs(images, blur, generator)
-    return retone(images, config, view, generator)
+        images = blurs(images, blur, draws)
+    return retone(images, config, view, draws)
