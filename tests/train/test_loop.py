@@ -22,7 +22,7 @@ from coterie.train.runtime import choose_runtime
 def loop_for(
     images: np.ndarray, *, method: str = "propos", precision: str = "float32", compiled: bool = False, **train: object
 ) -> Loop:
-    options = read(method_type(method).Config, {"hidden": 16, "projection": 8, "momentum": 0.9})
+    options = read(method_type(method).Config, {"hidden": 16, "projection": 8})
     built = build_method(method, options, backbone="convnet-small", shape=(1, 8, 8), n_clusters=3, seed=0)
     runtime = choose_runtime("cpu", precision, compiled=compiled)
     runtime.prepare(built)
@@ -88,6 +88,15 @@ def test_the_loop_reports_the_e_step_it_began_with(blobs: tuple) -> None:
     assert expectation.embeddings.shape == (60, 8)
     assert expectation.pseudo_labels.shape == (60, 1)
     assert [sorted(epoch.losses) for epoch in epochs[:2]] == [["alignment"], ["alignment", "scattering"]]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_head_may_begin_to_learn_after_warm_up(blobs: tuple, momentum: float) -> None:
+    """CADECL's centers have no gradient before."""
+    loop = loop_for(blobs[0], method="cadecl", optimizer="sgd", learning_rate=0.01, momentum=momentum)
+    before = weights(loop)
+    loop.run()
+    assert not torch.equal(weights(loop)["centers"], before["centers"])
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(blobs: tuple) -> None:

@@ -17,7 +17,8 @@ class Listening:
     In the middle of a step an interrupt could tear a file that is being written; a second one is taken at its word.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, *, silent: bool = False) -> None:
+        self._silent = silent or options.quiet
         self._options = options
         self._previous: dict[int, Any] = {}
 
@@ -25,7 +26,7 @@ class Listening:
         from coterie.console import ConsoleListener
         from coterie.workflow.listener import Listener
 
-        self._listener = Listener() if self._options.quiet else ConsoleListener()
+        self._listener = Listener() if self._silent else ConsoleListener()
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         return self._listener

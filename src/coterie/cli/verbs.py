@@ -21,6 +21,8 @@ def demo(options: argparse.Namespace) -> None:
 
 
 def fit(options: argparse.Namespace) -> None:
+    from coterie.launch import joined
+    from coterie.processes import processes
     from coterie.workflow import fit as workflow
     from coterie.workflow.assemble import Request
 
@@ -32,9 +34,9 @@ def fit(options: argparse.Namespace) -> None:
         deterministic=options.deterministic,
         compiled=options.compile,
     )
-    with Listening(options) as listener:
+    with joined(), Listening(options, silent=not processes().first) as listener:
         summary = workflow.fit(request, options.out, listener, resume=options.resume)
-    if not options.quiet:
+    if summary and not options.quiet:
         from coterie.console import print_comparison, results
 
         out = results()

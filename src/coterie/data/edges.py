@@ -12,6 +12,7 @@ from coterie.cluster.fuzzy_graph import Graph, fuzzy_graph
 from coterie.cluster.neighbours import nearest_neighbours
 from coterie.data.features import Features
 from coterie.errors import UsageError
+from coterie.processes import processes
 from coterie.seeding import generator
 
 # A list of training edges up to this long is shuffled, which takes four bytes each; a longer one is drawn from.
@@ -84,8 +85,8 @@ class EdgeFeed:
             yield heads, [self.points[heads], self.points[tails]]
 
     def plain(self, batch_size: int) -> Iterator[Tensor]:
-        """Every point once, in order, in batches of at most `batch_size`."""
-        yield from torch.split(self.points, batch_size)
+        """This process's share of all points once, in order, in batches of at most `batch_size`."""
+        yield from torch.split(self.points[processes().share(len(self.points))], batch_size)
 
     def sample(self, most: int) -> tuple[Tensor, Tensor]:
         """Places (n,) of up to `most` evenly spaced points, and the points."""

@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from coterie.data.augment import AugmentConfig, Normalisation, augment
+from coterie.data.augment.draws import Draws
 from coterie.data.store import Store
+from coterie.errors import UsageError
+from coterie.processes import processes
 from coterie.seeding import generator
 
 View = Literal["augmented", "plain"]
@@ -28,6 +31,9 @@ class ImageFeed:
         batch_size: images in a batch; the last, incomplete batch of an epoch is left out.
         device: where views are made.
         seed: of the run.
+
+    Raises:
+        UsageError: the batch cannot be shared evenly by the processes of the run.
     """
 
     def __init__(
@@ -49,6 +55,13 @@ class ImageFeed:
         self.device = device
         self.seed = seed
         self._resident = _resident(store, device)
+        group = processes()
+        if self.batch_size % group.count:
+            raise UsageError(
+                f"{group.count} processes cannot share a batch of {self.batch_size} evenly: "
+                f"set train.batch_size={max(1, self.batch_size // group.count) * group.count}"
+            )
+        self._share = group.share(self.batch_size)
 
     def __len__(self) -> int:
         return len(self.store)
@@ -60,6 +73,8 @@ class ImageFeed:
     def batches(self, epoch: int, *, weights: Tensor | None = None) -> Iterator[tuple[Tensor, list[Tensor]]]:
         """Index (n,) into the store and views (n, C, S, S) of every batch of an epoch.
 
+        Where processes share a run, the views are this one's share of the batch; the index is that of all.
+
         Args:
             epoch: from 0.
             weights: (N,) draws images with these weights, with replacement, instead of each once.
@@ -69,17 +84,16 @@ class ImageFeed:
             order = order.to(self.device)  # Once: every copy to a device waits for all work on it.
         for step in range(self.steps_per_epoch):
             index = order[step * self.batch_size : (step + 1) * self.batch_size]
-            raw = self._raw(index)
-            draw = generator(self.device, self.seed, "augment", epoch, step)
+            raw = self._raw(index[self._share])
+            draws = Draws(generator(self.device, self.seed, "augment", epoch, step), len(index), self._share)
             yield (
                 index.to(self.device),
-                [self._view(raw, kind, place, draw) for place, kind in enumerate(self.views)],
+                [self._view(raw, kind, place, draws) for place, kind in enumerate(self.views)],
             )
 
     def plain(self, batch_size: int) -> Iterator[Tensor]:
-        """Every image once, in order, without augmentation, in batches of at most `batch_size`."""
-        for start in range(0, len(self.store), batch_size):
-            index = torch.arange(start, min(start + batch_size, len(self.store)))
+        """This process's share of all images once, in order, without augmentation, in batches of up to `batch_size`."""
+        for index in torch.split(torch.arange(len(self.store))[processes().share(len(self.store))], batch_size):
             yield self.normalisation.plain(self._raw(index))
 
     def sample(self, most: int) -> tuple[Tensor, Tensor]:
@@ -98,10 +112,10 @@ class ImageFeed:
             return self._resident.index_select(0, index.to(self.device))
         return self.store.rows(index).to(self.device, non_blocking=True)
 
-    def _view(self, raw: Tensor, kind: View, place: int, draw: torch.Generator) -> Tensor:
+    def _view(self, raw: Tensor, kind: View, place: int, draws: Draws) -> Tensor:
         if kind == "plain":
             return self.normalisation.plain(raw)
-        return self.normalisation(augment(raw, self.config, draw, view=place))
+        return self.normalisation(augment(raw, self.config, draws, view=place))
 
 
 def _resident(store: Store, device: torch.device) -> Tensor | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from coterie.nn.mixed import Mixed
+from coterie.processes import processes
 
 
 class Encoder(Mixed):
@@ -24,8 +25,12 @@ class Encoder(Mixed):
         self.features = cast(int, backbone.features)
 
     def each(self, views: Sequence[Tensor], *, joint: bool) -> Sequence[Tensor]:
-        """Features of several views (n, C, H, W), in one forward if `joint`: faster, with joint batch statistics."""
-        return self(torch.cat(list(views))).chunk(len(views)) if joint else [self(view) for view in views]
+        """Features of several views (n, C, H, W), in one forward if `joint`: faster, with joint batch statistics.
+
+        Where processes share a batch, the views are this one's share and the features those of the whole batch.
+        """
+        features = self(torch.cat(list(views))).chunk(len(views)) if joint else [self(view) for view in views]
+        return [processes().gather(view) for view in features]
 
     def forward(self, images: Tensor) -> Tensor:
         if self.channels_last and images.ndim == 4:

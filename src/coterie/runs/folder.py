@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,11 @@ class RunFolder:
         return self.root / "store.npy"
 
     @property
+    def shared(self) -> Path:
+        """What the processes of a run read together while it lasts."""
+        return self.root / "shared"
+
+    @property
     def finished(self) -> bool:
         """The summary is written last."""
         return self.summary.is_file()
@@ -111,6 +117,7 @@ class RunFolder:
         """Undo `start` for a run that came to nothing before it began, so that its name is free again."""
         for path in (self.config, self.skipped, self.scratch):
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.shared, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.root.rmdir()
 

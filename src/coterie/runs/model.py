@@ -14,6 +14,7 @@ from coterie.cluster.groups import Grouping, Groups
 from coterie.data.augment import Normalisation
 from coterie.data.base import Rows
 from coterie.methods import Method, build_method
+from coterie.processes import ALONE, Processes
 from coterie.runs.extractor import Extractor
 
 
@@ -96,10 +97,16 @@ class Model:
         return F.normalize(self.method.embed(self.normalisation.plain(images.to(device))), dim=1)
 
 
-def batches(rows: Rows, normalisation: Normalisation | None, device: torch.device, batch_size: int) -> Iterator[Tensor]:
-    """Everything in order, as the networks take it, without augmentation."""
-    for start in range(0, len(rows), batch_size):
-        inputs = rows.rows(torch.arange(start, min(start + batch_size, len(rows)))).to(device)
+def batches(
+    rows: Rows,
+    normalisation: Normalisation | None,
+    device: torch.device,
+    batch_size: int,
+    share: slice = slice(None),
+) -> Iterator[Tensor]:
+    """Everything in order, or a share of it, as the networks take it, without augmentation."""
+    for index in torch.split(torch.arange(len(rows))[share], batch_size):
+        inputs = rows.rows(index).to(device)
         yield inputs if normalisation is None else normalisation.plain(inputs)
 
 
@@ -111,15 +118,21 @@ def embed_rows(
     *,
     batch_size: int,
     on_rows: Callable[[int], None] = lambda _: None,
+    group: Processes = ALONE,
 ) -> Embedded:
-    """Embed everything in evaluation mode, and ask the method's own head where it has one."""
+    """Embed everything in evaluation mode, and ask the method's own head where it has one.
+
+    The processes of a `group` embed a share each, and then have all.
+    """
     method.eval()
     embeddings, probabilities = [], []
-    for inputs in batches(rows, normalisation, next(method.parameters()).device, batch_size):
+    device = next(method.parameters()).device
+    for inputs in batches(rows, normalisation, device, batch_size, group.share(len(rows))):
         embeddings.append(method.embed(inputs))
         probabilities.append(method.assign(inputs))
         on_rows(len(inputs))
     known = [part for part in probabilities if part is not None]
-    joined = torch.cat(embeddings)
+    joined, heads = (group.gather_shares(torch.cat(each), len(rows)) if each else None for each in (embeddings, known))
+    assert joined is not None
     joined = F.normalize(joined, dim=1) if method.metric == "cosine" else joined
-    return Embedded(joined.clone(), torch.cat(known).clone() if known else None)
+    return Embedded(joined.clone(), None if heads is None else heads.clone())

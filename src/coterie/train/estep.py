@@ -12,6 +12,7 @@ from coterie.cluster.kmeans import kmeans
 from coterie.cluster.mixture import gaussian_mixture
 from coterie.errors import CoterieError
 from coterie.methods.base import EStep, Method
+from coterie.processes import processes
 from coterie.seeding import generator
 from coterie.train.feed import Feed
 
@@ -32,12 +33,15 @@ class Expectation:
 def embed_all(method: Method, feed: Feed, batch_size: int) -> Tensor:
     """Embeddings (N, d) of everything in the feed, in evaluation mode, on the feed's device.
 
+    Where processes share a run, each embeds its share and then has all.
+
     Raises:
         CoterieError: an embedding is not finite.
     """
     training = method.training
     method.eval()
-    embeddings = torch.cat([method.embed(images) for images in feed.plain(batch_size)])
+    parts = [method.embed(images) for images in feed.plain(batch_size)]
+    embeddings = processes().gather_shares(torch.cat(parts), len(feed))
     method.train(training)
     if not bool(torch.isfinite(embeddings).all()):
         raise CoterieError(

@@ -16,6 +16,7 @@ from coterie.seeding import generator
 from coterie.train.config import TrainConfig
 from coterie.train.estep import Expectation, expect
 from coterie.train.feed import Feed
+from coterie.train.gradients import share_gradients
 from coterie.train.monitor import Health, check_sizes, examine
 from coterie.train.optimizer import build_optimizer
 
@@ -115,6 +116,7 @@ class Loop:
         losses = self.method.losses(views, batch)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
+        share_gradients(self.method)
         self.optimizer.step()
         self.method.after_step(batch.progress)
         return losses

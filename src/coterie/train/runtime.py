@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import torch
 
 from coterie.errors import UsageError
+from coterie.nn.encoder import Encoder
 from coterie.nn.mixed import Mixed
+from coterie.nn.synced import synced
+from coterie.processes import processes
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class Runtime:
     def prepare(self, method: torch.nn.Module) -> None:
         """Move a method to the device and set its heavy parts to the precision and layout."""
         method.to(self.device)
+        if processes().count > 1:
+            for module in method.modules():
+                if isinstance(module, Encoder):
+                    synced(module, self.device)
         dtype = torch.bfloat16 if self.precision == "bfloat16" else None
         for module in method.modules():
             if isinstance(module, Mixed):

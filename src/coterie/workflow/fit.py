@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from coterie.errors import UsageError
 from coterie.evaluate.baseline import baseline
 from coterie.evaluate.metrics import score
 from coterie.files import write_atomically, write_json, write_text
+from coterie.processes import processes
 from coterie.report.animation import write_animation
 from coterie.report.page import write_report
 from coterie.report.selection import select
@@ -35,6 +37,7 @@ from coterie.runs.model_files import open_extractor, save_model
 from coterie.workflow.assemble import Request, assemble, differences, takes_folders_as_labels
 from coterie.workflow.gather import Wanted, check_kind, gather
 from coterie.workflow.listener import Listener
+from coterie.workflow.together import awaited, begin_together, end_together, train_along
 from coterie.workflow.training import Fitted, check_enough, cluster_embeddings, train
 
 _THUMBNAIL_SIDE = 112
@@ -43,21 +46,53 @@ _THUMBNAIL_SIDE = 112
 def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False) -> dict[str, Any]:
     """Run a request in the folder `out`, or go on where an earlier attempt stopped.
 
+    Where several processes share the run, each calls this; all but the first train along and return nothing.
+
     Returns:
         The summary, as `summary.json` holds it.
 
     Raises:
         UsageError: the request cannot be met. CoterieError: the run failed; what it had made is kept.
     """
+    if not processes().first:
+        train_along(listener)
+        return {}
     folder = RunFolder(out)
-    resuming = resume and folder.config.is_file()
-    if resuming:
+    with awaited():
+        prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())
+        if prepared is not None:
+            begin_together(prepared.rows, prepared.config, folder)
+    if prepared is None:
+        listener.note(f"{out} is finished already")
+        return folder.read_summary()
+    with _withdrawn(folder, prepared.resuming):
+        fitted = train(prepared.rows, prepared.config, listener, folder=folder, extractor=prepared.extractor)
+    summary = _write_results(folder, prepared.config, prepared.rows, prepared.source, fitted, listener)
+    for path in (folder.scratch, folder.frames):
+        path.unlink(missing_ok=True)
+    end_together(folder)
+    return summary
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """All that training needs, and whether an earlier attempt goes on."""
+
+    config: RunConfig
+    source: Source
+    rows: Rows
+    extractor: Extractor | None
+    resuming: bool
+
+
+def _prepare(request: Request, folder: RunFolder, listener: Listener, *, resume: bool) -> _Prepared | None:
+    """Configuration and data of a run, its folder begun; None if it is finished already."""
+    if resume:
         saved = folder.read_config()
         source = open_source(request.source, labels_from_folders=saved.data.labels_from_folders)
         config = _agreed(folder, saved, differences(saved, request, source.outline()))
         if folder.finished:
-            listener.note(f"{out} is finished already")
-            return folder.read_summary()
+            return None
     else:
         folder.check_free()
         source = open_source(request.source, labels_from_folders=takes_folders_as_labels(request))
@@ -65,22 +100,25 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
         check_kind(source, config.method, extracting=bool(config.data.features_from))
         check_enough(len(source.keys), config.clusters)
     extractor = open_extractor(config.data.features_from, device=config.device) if config.data.features_from else None
-    if not resuming:
+    if not resume:
         if extractor is not None:
             config = replace(config, data=replace(config.data, side=extractor.side))
         folder.start(config)
         _announce(config, len(source.keys), folder, listener)
-    try:
+    with _withdrawn(folder, resume):
         rows = _read(source, config, extractor, folder, listener)
-        fitted = train(rows, config, listener, folder=folder, extractor=extractor)
+    return _Prepared(config, source, rows, extractor, resume)
+
+
+@contextlib.contextmanager
+def _withdrawn(folder: RunFolder, resuming: bool) -> Iterator[None]:
+    """Free the name of a run that is refused before it has learnt anything."""
+    try:
+        yield
     except UsageError:
         if not resuming and not folder.metrics.exists():  # Nothing is learnt yet, so nothing is lost.
             folder.withdraw()
         raise
-    summary = _write_results(folder, config, rows, source, fitted, listener)
-    for path in (folder.scratch, folder.frames):
-        path.unlink(missing_ok=True)
-    return summary
 
 
 def _agreed(folder: RunFolder, config: RunConfig, differing: list[str]) -> RunConfig:

@@ -20,6 +20,7 @@ from coterie.data.loader import ImageFeed
 from coterie.data.store import Store
 from coterie.errors import CoterieError, UsageError
 from coterie.methods import Method
+from coterie.processes import processes
 from coterie.runs.config import RunConfig
 from coterie.runs.extractor import Extractor
 from coterie.runs.folder import RunFolder
@@ -94,11 +95,14 @@ def _train(
     done, before = (0, 0.0) if checkpoint is None else checkpoint.restore(method, loop.optimizer)
     if done:
         listener.note(f"resuming after epoch {done} of {config.train.epochs}")
-    loop.on_epoch = Observer(loop, rows, listener, folder, checkpoint, began - before, done)
+    group = processes()
+    group.wait()  # Until everyone has read the checkpoint, which the first one will write over.
+    kept = (folder, checkpoint) if group.first else (None, None)
+    loop.on_epoch = Observer(loop, rows, listener, *kept, began - before, done)
     listener.begin("learning", (config.train.epochs - done) * feed.steps_per_epoch, "steps")
     loop.run(done)
     listener.end()
-    embedded = embed_rows(method, rows, normalisation, batch_size=config.train.embed_batch)
+    embedded = embed_rows(method, rows, normalisation, batch_size=config.train.embed_batch, group=group)
     labels = final_labels(embedded, config, method.metric)
     groups = fit_groups(embedded.embeddings, labels, config.clusters, metric=method.metric)
     model = Model(blueprint, method, normalisation, groups, config.precision, extractor)

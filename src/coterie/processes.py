@@ -1,0 +1,139 @@
+"""The processes that share a run and what they tell each other; a process alone keeps everything as it is.
+
+Every process holds the whole method and sees the whole batch from the encoder's features on: heads, losses, queues and
+prototypes are computed alike everywhere, and only what is heavy, the encoder, is divided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from coterie.errors import CoterieError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among `count` that share a run; `rank` 0 is the first, which alone writes and speaks."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, total: int, rank: int | None = None) -> slice:
+        """The rows of `total` that belong to this process, or to another: contiguous, in the order of ranks."""
+        rank = self.rank if rank is None else rank
+        return slice(total * rank // self.count, total * (rank + 1) // self.count)
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows of all processes, each having equally many (n, …): (n·count, …).
+
+        The gradient of a process's own rows comes back from the loss it computed itself: where every process computes
+        the same loss from all rows, that is all of their gradient.
+        """
+        if self.count == 1:
+            return rows
+        gathered: Tensor = _Gather.apply(rows, self)  # type: ignore[no-untyped-call]
+        return gathered
+
+    def gather_shares(self, rows: Tensor, total: int) -> Tensor:
+        """The `total` rows of which each process has its `share`, in order; without gradient."""
+        if self.count == 1:
+            return rows
+        lengths = [len(range(total)[self.share(total, rank)]) for rank in range(self.count)]
+        padded = rows.new_zeros(max(lengths), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = _all_gathered(padded, self.count)
+        return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over processes; so is its gradient."""
+        if self.count == 1:
+            return values
+        total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
+        return total
+
+    def from_first(self, values: Tensor) -> Tensor:
+        """What the first process has, in place of tensors of this shape elsewhere."""
+        if self.count > 1:
+            values = values.contiguous()
+            _talk(lambda: dist.broadcast(values, 0))
+        return values
+
+    def tell(self, message: bytes | None = None) -> bytes:
+        """The first process's message, for everyone."""
+        if self.count == 1:
+            return message or b""
+        length = self.from_first(torch.tensor([len(message or b"")]))
+        content = torch.zeros(int(length), dtype=torch.uint8)
+        if self.first and message:
+            content = torch.frombuffer(bytearray(message), dtype=torch.uint8)
+        return self.from_first(content).numpy().tobytes()
+
+    def wait(self) -> None:
+        """Go on when everyone has come here."""
+        if self.count > 1:
+            self.sum(torch.zeros(1))
+
+
+ALONE = Processes()
+
+
+def processes() -> Processes:
+    """Those of torch's process group; one alone where there is none."""
+    if dist.is_available() and dist.is_initialized():
+        return Processes(dist.get_rank(), dist.get_world_size())
+    return ALONE
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, group: Processes) -> Tensor:
+        ctx.mine = slice(group.rank * len(rows), (group.rank + 1) * len(rows))
+        return torch.cat(_all_gathered(rows, group.count))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0][ctx.mine], None
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ARG004
+        return _summed(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ARG004
+        return _summed(gradients[0])
+
+
+def _summed(values: Tensor) -> Tensor:
+    total = values.clone(memory_format=torch.contiguous_format)
+    _talk(lambda: dist.all_reduce(total))
+    return total
+
+
+def _all_gathered(rows: Tensor, count: int) -> list[Tensor]:
+    rows = rows.contiguous()
+    parts = [torch.empty_like(rows) for _ in range(count)]
+    _talk(lambda: dist.all_gather(parts, rows))
+    return parts
+
+
+def _talk(call: Callable[[], T]) -> T:
+    """A call to the others, who may have gone."""
+    try:
+        return call()
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise CoterieError(f"another process of this run is gone; its own message says why ({reason[:200]})") from None

@@ -1,0 +1,58 @@
+"""A run that several processes share: the first one reads, writes and speaks, the others train along."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from coterie.data.base import Rows
+from coterie.data.handout import hand_out, take
+from coterie.errors import CoterieError
+from coterie.processes import processes
+from coterie.runs.config import RunConfig, from_yaml, to_yaml
+from coterie.runs.folder import RunFolder
+from coterie.workflow.listener import Listener
+from coterie.workflow.training import train
+
+
+@contextlib.contextmanager
+def awaited() -> Iterator[None]:
+    """What the first process does before training, while the others wait; if it fails, they end as it does."""
+    try:
+        yield
+    except BaseException as error:
+        if processes().count > 1:
+            code = error.exit_code if isinstance(error, CoterieError) else 1
+            with contextlib.suppress(CoterieError):
+                processes().tell(json.dumps({"ended": code}).encode())
+        raise
+
+
+def begin_together(rows: Rows, config: RunConfig, folder: RunFolder) -> None:
+    """Tell the others what to train on; a process alone has no one to tell."""
+    if processes().count > 1:
+        hand_out(rows, folder.shared)
+        message = {"root": str(folder.root.resolve()), "config": to_yaml(config)}
+        processes().tell(json.dumps(message).encode())
+
+
+def end_together(folder: RunFolder) -> None:
+    """Remove what was handed out."""
+    shutil.rmtree(folder.shared, ignore_errors=True)
+
+
+def train_along(listener: Listener) -> None:
+    """What every process but the first does.
+
+    Raises:
+        SystemExit: the first one ended before training; it has said why. CoterieError: training failed.
+    """
+    message = json.loads(processes().tell())
+    if "ended" in message:
+        raise SystemExit(message["ended"])
+    folder = RunFolder(Path(message["root"]))
+    config = from_yaml(message["config"], where=str(folder.config))
+    train(take(folder.shared), config, listener, folder=folder)

@@ -1,0 +1,101 @@
+"""One process of several that train every method together; run by test_processes.py, and by itself as one alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import small
+from coterie.config import read
+from coterie.data.augment import AugmentConfig, Normalisation
+from coterie.data.edges import EdgeFeed
+from coterie.data.features import Features
+from coterie.data.loader import ImageFeed
+from coterie.data.store import Store
+from coterie.launch import joined
+from coterie.methods import build_method, method_names, method_type
+from coterie.processes import processes
+from coterie.runs.model import embed_rows
+from coterie.train.config import TrainConfig
+from coterie.train.loop import Epoch, Loop
+from coterie.train.runtime import choose_runtime
+
+
+def striped_images(count: int) -> np.ndarray:
+    """Three plain kinds of three each, so that no cluster is decided by the last digit: (count, 3, 8, 8) uint8."""
+    images = np.random.default_rng(0).integers(0, 20, (count, 3, 8, 8))
+    for place in range(count):
+        kind, variety = place % 3, place // 3 % 3
+        images[place, kind, 2 * kind : 2 * kind + 3] += 200
+        images[place, :, :, 3 * variety : 3 * variety + 2] += 60
+    return images.clip(0, 255).astype(np.uint8)
+
+
+IMAGES = striped_images(61)
+
+
+def loop_for(name: str) -> tuple[Loop, Any, Normalisation | None]:
+    grains = {"granularities": [9]} if name == "pcl" else {}
+    options = read(method_type(name).Config, {**small.options(name), **grains})
+    runtime = choose_runtime("cpu", "float32")
+    keys = [str(place) for place in range(len(IMAGES))]
+    rows: Store | Features = Store(IMAGES, keys)
+    if method_type(name).inputs == "features":
+        rows = Features(small.as_features(IMAGES), keys)
+    built = build_method(name, options, backbone="convnet-small", shape=rows.shape, n_clusters=3, seed=0)
+    runtime.prepare(built)
+    feed: Any
+    normalisation = None
+    if isinstance(rows, Features):
+        assert built.graph is not None
+        feed = EdgeFeed(rows, built.graph, batch_size=20, device=runtime.device, seed=0)
+    else:
+        normalisation = Normalisation(*rows.channel_statistics())
+        feed = ImageFeed(
+            rows, normalisation, config=AugmentConfig(noise=0.05), views=built.views, batch_size=20,
+            device=runtime.device, seed=0,
+        )  # fmt: skip
+    config = TrainConfig(epochs=2, warmup_epochs=1, batch_size=20, learning_rate=0.01, embed_batch=7)
+    return Loop(built, feed, config, 0, runtime.device), rows, normalisation
+
+
+def found(name: str) -> dict[str, Any]:
+    """Losses, pseudo labels and embeddings of a short run."""
+    loop, rows, normalisation = loop_for(name)
+    losses: list[list[float]] = []
+    labels: list[list[int]] = []
+
+    def note(epoch: Epoch) -> None:
+        losses.append([epoch.losses[key] for key in sorted(epoch.losses)])
+        if epoch.expectation is not None:
+            labels.append(epoch.expectation.pseudo_labels[:, 0].tolist())
+
+    loop.on_epoch = note
+    loop.run()
+    embedded = embed_rows(loop.method, rows, normalisation, batch_size=16, group=processes())
+    state = torch.cat([value.double().flatten() for value in loop.method.state_dict().values()])
+    drift = float((state - processes().from_first(state.clone())).abs().max())
+    return {
+        "losses": losses,
+        "labels": labels,
+        "embeddings": embedded.embeddings.tolist(),
+        "probabilities": None if embedded.probabilities is None else embedded.probabilities.tolist(),
+        "drift": float(processes().sum(torch.tensor(drift))),
+    }
+
+
+def main(out: Path) -> None:
+    torch.set_num_threads(1)
+    with joined():
+        results = {name: found(name) for name in method_names()}
+        if processes().first:
+            out.write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,170 @@
+"""The same global batch gives the same run, by one process, two or four."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from coterie.errors import UsageError
+from coterie.launch import Launch, first_host, launched
+from coterie.methods import method_names
+from coterie.processes import Processes
+
+HERE = Path(__file__).parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(command: list[str], count: int, **extra: str) -> list[subprocess.Popen[str]]:
+    """`command` as `count` processes of one run, as a launcher would."""
+    port = str(free_port())
+    paths = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return [
+        subprocess.Popen(
+            [sys.executable, *command],
+            env={
+                **os.environ, "PYTHONPATH": os.pathsep.join(paths), "RANK": str(rank), "WORLD_SIZE": str(count),
+                "LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1",
+                **extra,
+            },
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(count)
+    ]  # fmt: skip
+
+
+def finish(running: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Exit codes and what was said on standard error."""
+    said = [process.communicate(timeout=300)[1] for process in running]
+    return [(process.returncode, text) for process, text in zip(running, said, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]:
+    """What every method found, by the number of processes."""
+    folder = tmp_path_factory.mktemp("sharing")
+    script = str(HERE / "sharing.py")
+    found = {}
+    for count in (1, 2, 4):
+        ended = finish(start([script, str(folder / f"{count}.json")], count))
+        assert [code for code, _ in ended] == [0] * count, ended
+        found[count] = json.loads((folder / f"{count}.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("name", method_names())
+def test_processes_agree_with_one_alone(name: str, count: int, results: dict[int, dict[str, Any]]) -> None:
+    alone, together = results[1][name], results[count][name]
+    for one, other in zip(alone["losses"], together["losses"], strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-4)
+    assert together["labels"] == alone["labels"]
+    np.testing.assert_allclose(together["embeddings"], alone["embeddings"], atol=5e-3)
+    if alone["probabilities"] is not None:
+        np.testing.assert_allclose(together["probabilities"], alone["probabilities"], atol=5e-3)
+    # Weights, queues and groups are the same in every process, to the bit.
+    assert together["drift"] == 0
+
+
+def test_shares_are_contiguous_and_miss_nothing() -> None:
+    for total in (4, 7, 100):
+        places = [list(range(total))[Processes(rank, 3).share(total)] for rank in range(3)]
+        assert [place for each in places for place in each] == list(range(total))
+        assert max(map(len, places)) - min(map(len, places)) <= 1
+
+
+FIT = ["-m", "coterie", "fit", "images.npz", "-k", "3", "--epochs", "2", "--out", "run", "--device", "cpu"]
+QUICK = ["--set", "batch_size=20", "--set", "hidden=16", "--set", "projection=8", "--set", "warmup_epochs=1"]
+
+
+def test_a_fit_by_two_processes_writes_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 255, (50, 8, 8), dtype=np.uint8)
+    np.savez("images.npz", images=images, labels=np.arange(50) % 3)
+    (code, said), (other_code, other_said) = finish(start([*FIT, *QUICK], 2))
+    assert (code, other_code) == (0, 0), (said, other_said)
+    assert "learning" in said
+    assert other_said == ""
+    run = tmp_path / "run"
+    assert len((run / "assignments.csv").read_text().splitlines()) == 51
+    assert (run / "report.html").is_file()
+    assert not (run / "shared").exists()
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_run_that_cannot_begin_ends_everyone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("images.npz", images=np.zeros((50, 8, 8), dtype=np.uint8))
+    ended = finish(start([*FIT, "--set", "train.epochz=2"], 2))
+    assert [code for code, _ in ended] == [2, 2]
+    assert "did you mean" in ended[0][1]
+    assert ended[1][1] == ""
+
+
+def test_one_process_failing_ends_the_others(tmp_path: Path) -> None:
+    script = tmp_path / "failing.py"
+    script.write_text(
+        "import torch\n"
+        "from coterie.launch import joined\n"
+        "from coterie.processes import processes\n"
+        "with joined():\n"
+        "    processes().wait()\n"
+        "    if processes().rank == 1:\n"
+        "        raise SystemExit('out of memory, say')\n"
+        "    processes().sum(torch.ones(1))\n"
+    )
+    (code, said), (other_code, other_said) = finish(start([str(script)], 2))
+    assert (code, other_code) == (1, 1)
+    assert "another process of this run is gone" in said
+    assert "out of memory" in other_said
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from coterie.data import loader
+    from coterie.data.augment import AugmentConfig, Normalisation
+    from coterie.data.store import Store
+
+    monkeypatch.setattr(loader, "processes", lambda: Processes(0, 3))
+    store = Store(np.zeros((40, 1, 8, 8), dtype=np.uint8), [str(place) for place in range(40)])
+    with pytest.raises(UsageError, match=r"3 processes cannot share a batch of 20 .*batch_size=18"):
+        loader.ImageFeed(
+            store, Normalisation((0.5,), (0.5,)), config=AugmentConfig(), views=("augmented",), batch_size=20,
+            device=torch.device("cpu"), seed=0,
+        )  # fmt: skip
+
+
+def test_launchers_are_recognised() -> None:
+    assert launched({}) is None
+    assert launched({"WORLD_SIZE": "1", "RANK": "0"}) is None
+    # A batch script has the job's variables, and is one process.
+    assert launched({"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}) is None
+    torchrun = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1", "MASTER_ADDR": "node1", "MASTER_PORT": "1234"}
+    assert launched(torchrun) == Launch(3, 4, 1, "node1", 1234)
+    srun = {
+        "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "40007",
+        "SLURM_STEP_NODELIST": "gpu[03-04]",
+    }  # fmt: skip
+    assert launched(srun) == Launch(5, 8, 1, "gpu03", 20_007)
+    with pytest.raises(UsageError, match="launcher"):
+        launched({"WORLD_SIZE": "two", "RANK": "0"})
+
+
+@pytest.mark.parametrize(
+    ("hosts", "first"),
+    [("a", "a"), ("a1,b2", "a1"), ("gpu[03-07,12],login1", "gpu03"), ("n[1,3]", "n1"), ("rack2-n[007]", "rack2-n007")],
+)
+def test_the_first_host_of_a_list(hosts: str, first: str) -> None:
+    assert first_host(hosts) == first
