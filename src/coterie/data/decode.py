@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -36,16 +38,20 @@ class Unreadable(Exception):
     """An image cannot be used; the message is the reason a person reads."""
 
 
-def decode_file(path: Path, side: int) -> npt.NDArray[np.uint8]:
-    """The image at `path`, upright, over white, centre-cropped to a square and resized: (side, side, 3) uint8.
+def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
+    """The image in a file, upright, over white, centre-cropped to a square and resized: (side, side, 3) uint8.
 
     JPEG files are decoded at the smallest scale that suffices.
+
+    Args:
+        file: its path, or an open one, as of bytes in memory.
+        side: pixels.
 
     Raises:
         Unreadable: with the reason; no other exception leaves this function, whatever the file holds.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             _check_size(image)
             image.draft(None, (side, side))
             heavy = image.width * image.height > _LARGE_PIXELS
@@ -56,8 +62,9 @@ def decode_file(path: Path, side: int) -> npt.NDArray[np.uint8]:
     except Unreadable:
         raise
     except UnidentifiedImageError:
-        empty = path.stat().st_size == 0
-        raise Unreadable("the file is empty" if empty else "not an image, or of a kind that is not known") from None
+        raise Unreadable(
+            "the file is empty" if _is_empty(file) else "not an image, or of a kind that is not known"
+        ) from None
     except Image.DecompressionBombError:
         raise Unreadable(f"too large: over {MAX_PIXELS // 1_000_000} megapixels") from None
     except PermissionError:
@@ -69,10 +76,10 @@ def decode_file(path: Path, side: int) -> npt.NDArray[np.uint8]:
         raise Unreadable(f"damaged: {reason[:200]}") from None
 
 
-def short_side(path: Path) -> int | None:
-    """The shorter side of the image at `path` in pixels, from its header; None where it cannot be read."""
+def short_side(file: Path | BinaryIO) -> int | None:
+    """The shorter side of the image in a file in pixels, from its header; None where it cannot be read."""
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return int(min(image.size))
     except Exception:
         return None
@@ -106,6 +113,10 @@ def fit_square(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
     channels_first = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
     resized = F.interpolate(channels_first, (side, side), mode="bicubic", antialias=True)
     return resized[0].permute(1, 2, 0).numpy()
+
+
+def _is_empty(file: Path | BinaryIO) -> bool:
+    return (file.stat().st_size if isinstance(file, Path) else file.seek(0, os.SEEK_END)) == 0
 
 
 def _to_eight_bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:

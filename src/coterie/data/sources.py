@@ -1,4 +1,4 @@
-"""Where images come from: folders, `.npz` files, arrays, and scikit-learn's digits."""
+"""Where images come from: folders, `.npz` files, arrays, the hub, and scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from coterie.data.base import Outline, Source, looks_grey
 from coterie.data.decode import decode_file, short_side
 from coterie.data.features import Features, checked_features
 from coterie.data.folder import find_images
+from coterie.data.hub import open_hub
 from coterie.errors import UsageError
+from coterie.hub import PREFIX
 
 
 class FolderSource:
@@ -55,14 +57,30 @@ class FolderSource:
         return decode_file(self._paths[place], side)
 
 
-def open_source(source: str | Path | npt.NDArray[Any], *, labels_from_folders: bool = False) -> Source:
-    """The source a user named: a folder, an `.npz` file, the word `digits`, or an array; images or features.
+def open_source(
+    source: str | Path | npt.NDArray[Any],
+    *,
+    labels_from_folders: bool = False,
+    subset: str = "",
+    image_column: str = "",
+    label_column: str = "",
+) -> Source:
+    """The source a user named, of images or features.
+
+    Args:
+        source: a folder, an `.npz` file, the word `digits`, a data set of the hub as `hf:NAME[:SPLIT]`, or an array.
+        labels_from_folders: take class folders as labels.
+        subset, image_column, label_column: of a data set of the hub, see `coterie.data.hub`; empty chooses.
 
     Raises:
         UsageError: nothing there that can be read as images or features.
     """
     if isinstance(source, np.ndarray):
         return _features(source, {}, "features") if source.ndim == 2 else ArraySource(source)
+    if str(source).startswith(PREFIX) and not labels_from_folders:
+        return open_hub(str(source), subset=subset, image_column=image_column, label_column=label_column)
+    if subset or image_column or label_column:
+        raise UsageError("--subset, --image-column and --label-column go with a data set of the hub, hf:NAME[:SPLIT]")
     if str(source) == "digits":
         return _digits()
     path = Path(source)
@@ -74,7 +92,7 @@ def open_source(source: str | Path | npt.NDArray[Any], *, labels_from_folders: b
         return _read_npz(path)
     if path.exists():
         raise UsageError(f"{path} is neither a folder nor an .npz file; give the folder that holds the images")
-    raise UsageError(f"there is no {path}: give a folder of images, an .npz file, or 'digits'")
+    raise UsageError(f"there is no {path}: give a folder of images, an .npz file, hf:NAME, or 'digits'")
 
 
 def _stamp(path: Path) -> str:
