@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from coterie.methods import method_type
+from coterie.methods import method_names, method_type
+
+# Those that learn; the others only group what a pretrained backbone sees.
+LEARNING = [name for name in method_names() if method_type(name).trains]
 
 _HEADS: dict[str, object] = {"hidden": 16, "projection": 8}
 _MORE: dict[str, dict[str, object]] = {
@@ -18,7 +21,7 @@ _MORE: dict[str, dict[str, object]] = {
 
 def options(name: str) -> dict[str, object]:
     """Options of the method `name`."""
-    heads = _HEADS if method_type(name).inputs == "images" else {}
+    heads = _HEADS if method_type(name).inputs == "images" and method_type(name).trains else {}
     return {**heads, **_MORE.get(name, {})}
 
 

@@ -19,7 +19,7 @@ from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
 from coterie.runs.model_files import load_model, open_extractor, save_model
-from coterie.workflow.assemble import Request, assemble
+from coterie.workflow.assemble import Request, assemble, open_backbone, reading_of
 from coterie.workflow.gather import Wanted, check_kind, gather, wanted_by
 from coterie.workflow.listener import Listener
 from coterie.workflow.training import train
@@ -30,8 +30,9 @@ Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns to embed images and groups them.
 
-    Images come as a folder, an `.npz` file, or an array or tensor (N, H, W[, C]) of uint8; features, for a method
-    that learns from them, as an `.npz` file or an array or tensor (N, D) of floats.
+    Images come as a folder, an `.npz` file, a data set of the hub (`hf:NAME[:SPLIT]`), or an array or tensor
+    (N, H, W[, C]) of uint8; features, for a method that learns from them, as an `.npz` file or an array or tensor
+    (N, D) of floats.
 
     Args:
         n_clusters: K.
@@ -44,7 +45,9 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         precision: "auto", "float32" or "bfloat16".
         seed: same seed, same machine, same result.
         features_from: for a method on features that is given images, what makes the features: a finished run's folder
-            or `hf:NAME`.
+            or a pretrained backbone.
+        backbone: the encoder's: one of coterie's own by name, or a pretrained one: `hf:NAME`, `timm:NAME`, a file of
+            weights, or a finished run's folder; None chooses from the data.
 
     Attributes:
         labels_: (N,) int64, the cluster of each image.
@@ -67,6 +70,7 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         precision: str = "auto",
         seed: int = 0,
         features_from: str | None = None,
+        backbone: str | None = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.method = method
@@ -78,6 +82,7 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         self.precision = precision
         self.seed = seed
         self.features_from = features_from
+        self.backbone = backbone
 
     def fit(self, X: Images, y: object = None, *, listener: Listener | None = None) -> Clusterer:  # noqa: ARG002, N803
         """Learn from images X; `y` is ignored, `listener` hears of the progress.
@@ -85,8 +90,6 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         Raises:
             UsageError: images or options that cannot be used. CoterieError: training failed.
         """
-        source = _open(X)
-        extractor = None if self.features_from is None else open_extractor(self.features_from, device=self.device)
         request = Request(
             source=str(X) if isinstance(X, (str, Path)) else "array",
             clusters=self.n_clusters,
@@ -99,12 +102,17 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
             precision=self.precision,
             seed=self.seed,
             features_from=self.features_from,
+            backbone=self.backbone,
         )
+        source, listener = _open(X, **reading_of(request)), listener or Listener()
         config = assemble(request, source.outline())
-        check_kind(source, config.method, extracting=extractor is not None)
-        listener = listener or Listener()
-        rows, self.skipped_ = gather(source, Wanted(config.method, config.data.side, extractor=extractor), listener)
-        fitted = train(rows, config, listener, extractor=extractor)
+        check_kind(source, config.method, extracting=self.features_from is not None)
+        config, pretrained = open_backbone(config, request, source.outline(), listener)
+        extractor = None if self.features_from is None else open_extractor(self.features_from, device=self.device)
+        channels = None if pretrained is None else pretrained.channels
+        wanted = Wanted(config.method, config.data.side, channels, extractor=extractor)
+        rows, self.skipped_ = gather(source, wanted, listener)
+        fitted = train(rows, config, listener, extractor=extractor, pretrained=pretrained)
         self.model_ = fitted.model
         self.embeddings_ = fitted.embedded.embeddings.cpu().numpy()
         self._take(Assignments.of(rows.keys, fitted.grouping))
@@ -165,12 +173,12 @@ def load(path: str | Path, *, device: str = "auto") -> Clusterer:
     return clusterer
 
 
-def _open(images: Images) -> Source:
+def _open(images: Images, **reading: Any) -> Source:
     if isinstance(images, torch.Tensor):
         images = images.cpu().numpy()
     if not isinstance(images, (str, Path, np.ndarray)):
-        raise UsageError(f"images come as a folder, an .npz file or an array, not {type(images).__name__}")
-    return open_source(images)
+        raise UsageError(f"images come as a folder, an .npz file, hf:NAME or an array, not {type(images).__name__}")
+    return open_source(images, **(reading if isinstance(images, (str, Path)) else {}))
 
 
 def _yaml(value: Any) -> str:

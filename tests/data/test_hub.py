@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from coterie import Clusterer
+from coterie.cli import main
 from coterie.data.hub import HubSource
 from coterie.data.ingest import ingest
 from coterie.data.sources import open_source
 from coterie.errors import CoterieError, UsageError
+from coterie.runs.config import DataConfig
 
 SIDE = 20
 
@@ -166,6 +170,8 @@ def test_saved_to_disk(made: Path) -> None:
     source = open_source(f"hf:{made / 'alone'}")
     assert reds(source) == REDS
     assert source.class_names == ("dark", "bright")
+    assert source.identity() == open_source(f"hf:{made / 'alone'}").identity()
+    assert source.identity() != HubSource(dataset().select([0, 1]), "hf:x").identity()
     with pytest.raises(UsageError, match="saved alone has no splits"):
         open_source(f"hf:{made / 'alone'}:train")
     datasets.DatasetDict(train=dataset(), test=dataset(2)).save_to_disk(made / "both")
@@ -230,3 +236,37 @@ def test_what_cannot_be_loaded(made: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(datasets, "get_dataset_split_names", unreachable)
     with pytest.raises(CoterieError, match=r"hf:a/b cannot be loaded: .*the hub cannot be reached"):
         open_source("hf:a/b")
+
+
+def test_from_the_command_line_and_python(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved, run = f"hf:{made / 'saved'}", made / "run"
+    dataset().rename_column("label", "kind").save_to_disk(made / "saved")
+    command = [
+        "fit",
+        saved,
+        "-k",
+        "2",
+        "--method",
+        "simclr",
+        "--epochs",
+        "1",
+        "--set",
+        "hidden=8",
+        "--image-column",
+        "img",
+    ]
+    assert main([*command, "--label-column", "kind", "--quiet", "--out", str(run)]) == 0
+    assert capsys.readouterr() == ("", "")
+    from coterie.runs.folder import RunFolder
+
+    data = RunFolder(run).read_config().data
+    assert data == DataConfig(saved, SIDE, image_column="img", label_column="kind")
+    assert main([*command, "--label-column", "img", "--quiet", "--out", str(run), "--resume"]) == 2
+    assert "another data.label_column" in capsys.readouterr().err
+    assert main(["assign", str(run), saved, "--image-column", "img", "--quiet"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert [row.split(",")[4] for row in table] == ["label", *["dark", "bright"] * 3]
+    assert main(["choose-k", saved, "--from", "2", "--to", "3", "--quiet", "--image-column", "img"]) == 2
+    assert "6 points are too few" in capsys.readouterr().err
+    clusterer = Clusterer(2, method="simclr", epochs=1, options={"hidden": 8, "data.image_column": "img"}).fit(saved)
+    assert np.array_equal(clusterer.predict(saved), clusterer.labels_)

@@ -11,14 +11,14 @@ import pytest
 import small
 from coterie import Clusterer
 from coterie.cli import main
-from coterie.methods import method_names, method_type
+from coterie.methods import method_type
 
 
 def settings(name: str) -> dict[str, object]:
     return {"train.batch_size": 20, **small.options(name)}
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", small.LEARNING)
 def test_on_grey_and_colour_images(name: str, tmp_path: Path, blobs: tuple) -> None:
     colour = np.random.default_rng(0).integers(0, 255, (24, 32, 32, 3), dtype=np.uint8)
     for kind, images in (("grey", blobs[0]), ("colour", colour)):
@@ -30,7 +30,7 @@ def test_on_grey_and_colour_images(name: str, tmp_path: Path, blobs: tuple) -> N
         assert (summary["method"], summary["images"]) == (name, len(images))
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", small.LEARNING)
 def test_from_python_and_to_the_bit_again(name: str, blobs: tuple) -> None:
     options = {**settings(name), "warmup_epochs": 1}
     data = blobs[0] if method_type(name).inputs == "images" else small.as_features(blobs[0])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+import small
 from coterie import Clusterer
 from coterie.cluster import KMeans
 from coterie.evaluate.metrics import score
-from coterie.methods import method_names, method_type
+from coterie.methods import method_type
 
 EPOCHS = {"byol": 24, "cadecl": 32, "cc": 24, "lnscc": 10, "simsiam": 24}
 OPTIONS: dict[str, dict[str, object]] = {
@@ -18,7 +19,7 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", small.LEARNING)
 def test_better_than_k_means_on_pixels(name: str) -> None:
     digits = load_digits()
     pixels = (digits.data / 16).astype(np.float32)

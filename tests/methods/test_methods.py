@@ -55,7 +55,7 @@ def after_e_step(method: Method, given: Batch) -> Batch:
     return dataclasses.replace(given, pseudo_labels=labels[given.index])
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", small.LEARNING)
 def test_the_contract(name: str) -> None:
     method = build(name)
     images = list(inputs(name, len(method.views), 12))
@@ -86,6 +86,34 @@ def test_the_seed_decides_the_weights_and_nothing_global_changes(name: str) -> N
     weights = [nn.utils.parameters_to_vector(method.parameters()) for method in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+class Given(nn.Module):
+    """A backbone that comes from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = 5
+        self.linear = nn.Linear(64, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.linear(images.flatten(1))
+
+
+@pytest.mark.parametrize("name", [name for name in small.LEARNING if method_type(name).inputs == "images"])
+def test_a_given_backbone_keeps_its_weights_and_learns(name: str) -> None:
+    backbone = Given()
+    weight = backbone.linear.weight.detach().clone()
+    config = read(method_type(name).Config, small.options(name))
+    method = build_method(name, config, backbone=backbone, shape=(1, 8, 8), n_clusters=3, seed=0)
+    encoders = [value for key, value in method.state_dict().items() if key.endswith("backbone.linear.weight")]
+    assert encoders
+    assert all(torch.equal(value, weight) for value in encoders)
+    given = after_e_step(method, batch())
+    losses = method.losses(list(inputs(name, len(method.views), 12)), given)
+    torch.stack(list(losses.values())).sum().backward()
+    assert backbone.linear.weight.grad is not None
+    assert backbone.linear.weight.grad.abs().max() > 0
 
 
 def test_unknown_methods_are_named_with_the_nearest() -> None:

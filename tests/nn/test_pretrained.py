@@ -1,101 +1,201 @@
+"""Vision models of transformers as backbones, made tiny and saved as the hub would hold them."""
+
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from coterie.cli import main
+import tiny
 from coterie.errors import CoterieError, UsageError
-from coterie.nn.pretrained import Pretrained
+from coterie.nn.pretrained import Pretrained, build, is_pretrained, open_pretrained
 
 transformers = pytest.importorskip("transformers")
 
-SETTINGS = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2], "image_processor_type": "BitImageProcessor"}
+
+def pixels(count: int, side: int) -> torch.Tensor:
+    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.fixture
-def dinov2(tmp_path: Path) -> Path:
-    """A tiny DINOv2 for crops of 28 pixels, as the hub would hold it."""
-    config = transformers.Dinov2Config(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
-    )
-    return saved(transformers.Dinov2Model(config), tmp_path / "dinov2", {"crop_size": {"height": 28, "width": 28}})
-
-
-def saved(model: torch.nn.Module, folder: Path, size: dict[str, object]) -> Path:
-    model.save_pretrained(folder)  # type: ignore[operator]
-    (folder / "preprocessor_config.json").write_text(json.dumps({**SETTINGS, **size}))
-    return folder
-
-
-def pictures(count: int, side: int) -> torch.Tensor:
-    return torch.randint(0, 256, (count, 3, side, side), generator=torch.Generator().manual_seed(0)).byte()
-
-
-def test_features_are_those_of_the_model(dinov2: Path) -> None:
-    extractor = Pretrained(str(dinov2), torch.device("cpu"))
-    images = pictures(3, 28)
-    assert (extractor.side, extractor.channels) == (28, 3)
-    found = extractor.features(images)
-    mean, deviation = (torch.tensor(SETTINGS[name]).view(3, 1, 1) for name in ("image_mean", "image_std"))
-    model = transformers.Dinov2Model.from_pretrained(dinov2).eval()
+def features(opened: Pretrained, images: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        wanted = model(pixel_values=(images / 255 - mean) / deviation).pooler_output
-    torch.testing.assert_close(found, wanted)
+        found: torch.Tensor = opened.backbone(images)
+    assert found.shape == (len(images), opened.backbone.features)
+    return found
 
 
-def test_models_of_other_shapes(tmp_path: Path) -> None:
-    resnet = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic")
-    extractor = Pretrained(
-        str(saved(transformers.ResNetModel(resnet), tmp_path / "resnet", {"size": {"shortest_edge": 40}})),
-        torch.device("cpu"),
-    )
-    assert extractor.features(pictures(2, extractor.side)).shape == (2, 12)
-    text = transformers.CLIPTextConfig(
-        hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, vocab_size=20
-    )
-    vision = transformers.CLIPVisionConfig(
-        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16
-    )
-    both = transformers.CLIPModel(
-        transformers.CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=8)
-    )
-    clip = Pretrained(str(saved(both, tmp_path / "clip", {"crop_size": 32})), torch.device("cpu"))
-    assert clip.features(pictures(2, 32)).shape == (2, 16)
+def test_features_are_those_of_the_model(tmp_path: Path) -> None:
+    folder = tiny.dinov2(tmp_path)
+    state = torch.get_rng_state()
+    opened = open_pretrained(f"hf:{folder}")
+    assert torch.equal(state, torch.get_rng_state())
+    assert (opened.side, opened.channels) == (28, 3)
+    torch.testing.assert_close(torch.tensor([opened.mean, opened.deviation]), torch.tensor([tiny.MEAN, tiny.DEVIATION]))
+    images = pixels(3, 28)
+    model = transformers.Dinov2Model.from_pretrained(folder).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(features(opened, images), model(pixel_values=images).pooler_output)
 
 
-def test_lnscc_on_a_pretrained_model_from_folder_to_new_images(
-    dinov2: Path, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tmp_path / "run"
-    command = ["fit", str(photo_folder), "-k", "2", "--method", "lnscc", "--features-from", f"hf:{dinov2}"]
-    command += ["--epochs", "4", "--set", "neighbours=4", "--set", "steps_per_epoch=3", "--labels-from-folders"]
-    assert main([*command, "--quiet", "--out", str(run)]) == 0
-    assert json.loads((run / "model" / "model.json").read_text())["extractor"] == f"hf:{dinov2}"
-    with np.load(run / "features.npz", allow_pickle=False) as pack:
-        assert pack["features"].shape == (24, 16)
-    capsys.readouterr()
-    assert main(["assign", str(run), str(photo_folder), "--quiet"]) == 0
-    table = capsys.readouterr().out.splitlines()
-    saved_table = (run / "assignments.csv").read_text().splitlines()
-    assert [row.split(",")[:2] for row in table] == [row.split(",")[:2] for row in saved_table]
+@pytest.mark.parametrize("kind", ["dinov2", "resnet", "clip", "swin", "mae", "vit"])
+def test_any_vision_model_is_built_again_without_its_files(kind: str, tmp_path: Path) -> None:
+    opened = open_pretrained(f"hf:{getattr(tiny, kind)(tmp_path)}")
+    images = pixels(2, opened.side)
+    state = torch.get_rng_state()
+    again = build(json_round(opened))
+    assert torch.equal(state, torch.get_rng_state())
+    assert again.features == opened.backbone.features
+    again.load_state_dict(opened.backbone.state_dict())
+    with torch.no_grad():
+        assert torch.equal(again.eval()(images), features(opened, images))
+
+
+def json_round(opened: Pretrained) -> object:
+    from coterie.config import plain, read
+    from coterie.nn.pretrained import Architecture
+
+    return read(Architecture, json.loads(json.dumps(plain(opened.architecture))))
+
+
+@pytest.mark.parametrize("kind", ["swin", "mae"])
+def test_nothing_is_left_to_chance(kind: str, tmp_path: Path) -> None:
+    """Swin drops paths in training, and MAE masks patches at random at all times; a resumed run would differ."""
+    opened = open_pretrained(f"hf:{getattr(tiny, kind)(tmp_path)}")
+    opened.backbone.train()
+    images = pixels(2, opened.side)
+    assert torch.equal(features(opened, images), features(opened, images))
+
+
+def test_a_pooler_without_weights_is_not_used(tmp_path: Path) -> None:
+    """Files of classifiers lack the pooler, which transformers would draw at random."""
+    folder = tiny.vit(tmp_path)
+    model = transformers.ViTModel.from_pretrained(folder).eval()
+    images = pixels(2, 32)
+    with torch.no_grad():
+        wanted = model(pixel_values=images)
+    torch.testing.assert_close(features(open_pretrained(f"hf:{folder}"), images), wanted.pooler_output)
+    transformers.ViTForImageClassification.from_pretrained(folder).save_pretrained(folder)
+    opened = open_pretrained(f"hf:{folder}")
+    torch.testing.assert_close(features(opened, images), wanted.last_hidden_state[:, 0])
+
+
+def test_the_part_of_a_model_that_sees(tmp_path: Path) -> None:
+    folder = tiny.clip(tmp_path)
+    images = pixels(2, 32)
+    model = transformers.CLIPModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        wanted = model.vision_model(pixel_values=images).pooler_output
+    opened = open_pretrained(f"hf:{folder}")
+    torch.testing.assert_close(features(opened, images), wanted)
+    assert not any("text" in name for name in opened.backbone.state_dict())
+
+
+def test_other_sizes(tmp_path: Path) -> None:
+    opened = open_pretrained(f"hf:{tiny.vit(tmp_path)}", side=48)
+    assert opened.side == 48
+    features(opened, pixels(2, 48))
+    assert open_pretrained(f"hf:{tiny.dinov2(tmp_path)}", side=42).side == 42
+    with pytest.raises(UsageError, match=r"takes no images of 8 pixels .*--size"):
+        open_pretrained(f"hf:{tiny.vit(tmp_path)}", side=8)
+
+
+@pytest.mark.parametrize(
+    ("processor", "white", "black"),
+    [
+        ({"image_mean": [0.5] * 3, "image_std": [0.25] * 3}, 2.0, -2.0),
+        ({"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "rescale_factor": 1 / 127.5}, 6.0, -2.0),
+        ({"do_normalize": False, "image_mean": [0.5] * 3}, 1.0, 0.0),
+        ({"do_rescale": False, "do_normalize": True, "image_mean": [100.0] * 3, "image_std": [50.0] * 3}, 3.1, -2.0),
+    ],
+)
+def test_normalisation_is_the_processors(processor: dict, white: float, black: float, tmp_path: Path) -> None:
+    folder = tiny.dinov2(tmp_path)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"crop_size": 28, **processor}))
+    opened = open_pretrained(f"hf:{folder}")
+    for value, wanted in ((1.0, white), (0.0, black)):
+        assert (value - opened.mean[0]) / opened.deviation[0] == pytest.approx(wanted)
+
+
+def test_channels_in_another_order(tmp_path: Path) -> None:
+    folder = tiny.dinov2(tmp_path)
+    images = pixels(2, 28)
+    usual = features(open_pretrained(f"hf:{folder}"), images)
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**settings, "do_flip_channel_order": True}))
+    torch.testing.assert_close(features(open_pretrained(f"hf:{folder}"), images.flip(1)), usual)
 
 
 def test_what_cannot_be_loaded_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CoterieError, match="cannot be loaded"):
-        Pretrained(str(tmp_path / "empty"), torch.device("cpu"))
-    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(UsageError, match=r"pip install 'coterie\[transformers\]'"):
-        Pretrained("facebook/dinov2-small", torch.device("cpu"))
-
-
-def test_weights_in_a_pickle_are_not_loaded(dinov2: Path) -> None:
-    weights = dinov2 / "model.safetensors"
-    torch.save({}, dinov2 / "pytorch_model.bin")
-    weights.unlink()
+        open_pretrained(f"hf:{tmp_path / 'empty'}")
+    with pytest.raises(UsageError, match="of type bert, which does not look at images"):
+        open_pretrained(f"hf:{tiny.bert(tmp_path)}")
+    dinov2 = tiny.dinov2(tmp_path)
+    (dinov2 / "preprocessor_config.json").unlink()
     with pytest.raises(CoterieError, match="cannot be loaded"):
-        Pretrained(str(dinov2), torch.device("cpu"))
+        open_pretrained(f"hf:{dinov2}")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(UsageError, match=r"pip install 'coterie\[transformers\]'"):
+        open_pretrained("hf:facebook/dinov2-small")
+
+
+def test_a_name_that_nobody_knows_is_explained_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("couldn't connect") from LocalEntryNotFoundError("not in the cache")
+
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", unreachable)
+    with pytest.raises(
+        CoterieError, match=r"hf:facebook/dinov9 cannot be loaded: .*the hub cannot be reached"
+    ) as caught:
+        open_pretrained("hf:facebook/dinov9")
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_in_a_pickle_are_not_loaded(tmp_path: Path) -> None:
+    dinov2 = tiny.dinov2(tmp_path)
+    torch.save({}, dinov2 / "pytorch_model.bin")
+    (dinov2 / "model.safetensors").unlink()
+    with pytest.raises(CoterieError, match="pickles, which could execute code, are not read"):
+        open_pretrained(f"hf:{dinov2}")
+
+
+def test_code_of_a_models_own_is_never_executed(tmp_path: Path) -> None:
+    dinov2 = tiny.dinov2(tmp_path)
+    config = json.loads((dinov2 / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Model"}}
+    (dinov2 / "config.json").write_text(json.dumps(config))
+    (dinov2 / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(CoterieError, match="code of its own, which coterie never executes"):
+        open_pretrained(f"hf:{dinov2}")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_kernels_are_code_too(tmp_path: Path) -> None:
+    dinov2 = tiny.dinov2(tmp_path)
+    config = json.loads((dinov2 / "config.json").read_text())
+    (dinov2 / "config.json").write_text(json.dumps({**config, "attn_implementation": "some/kernel"}))
+    with pytest.raises(CoterieError, match="a kernel of the hub, some/kernel, is code"):
+        open_pretrained(f"hf:{dinov2}")
+
+
+def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    dinov2 = tiny.dinov2(tmp_path)
+    weights = load_file(dinov2 / "model.safetensors")
+    weights.pop("layernorm.weight")
+    save_file(weights, dinov2 / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CoterieError, match=r"lacks weights of its own architecture: layernorm\.weight"):
+        open_pretrained(f"hf:{dinov2}")
+
+
+def test_what_counts_as_pretrained(tmp_path: Path) -> None:
+    (tmp_path / "byol-1000").write_bytes(b"")
+    assert all(is_pretrained(name) for name in ("hf:a/b", "timm:vit", "x.pth", str(tmp_path / "byol-1000")))
+    assert not any(is_pretrained(name) for name in ("resnet18", "none", str(tmp_path)))

@@ -14,7 +14,7 @@ from coterie.config import read
 from coterie.data.augment import AugmentConfig, Normalisation
 from coterie.data.loader import ImageFeed
 from coterie.data.store import Store
-from coterie.methods import build_method, method_names, method_type
+from coterie.methods import build_method, method_type
 from coterie.train.config import TrainConfig
 from coterie.train.loop import Loop
 
@@ -46,7 +46,7 @@ class Watch(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("name", [name for name in method_names() if method_type(name).inputs == "images"])
+@pytest.mark.parametrize("name", [name for name in small.LEARNING if method_type(name).inputs == "images"])
 def test_a_step_waits_for_nothing(name: str) -> None:
     rng = np.random.default_rng(0)
     store = Store(rng.integers(0, 255, (60, 3, 8, 8), dtype=np.uint8), [str(place) for place in range(60)])

@@ -6,7 +6,7 @@ import pytest
 
 from coterie.data.base import Outline
 from coterie.errors import UsageError
-from coterie.workflow.assemble import Request, assemble, merge, parse_settings, takes_folders_as_labels
+from coterie.workflow.assemble import Request, assemble, merge, parse_settings, reading_of
 from coterie.workflow.defaults import default_batch_size, default_epochs, default_side, default_values
 from coterie.workflow.recipes import load_recipe, recipe_names
 
@@ -108,7 +108,7 @@ def test_a_bad_recipe_is_explained(tmp_path: Path, text: str, message: str) -> N
 def test_a_recipe_may_take_folders_as_labels(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("data: {labels_from_folders: true, source: elsewhere}")
     mine = request(recipe=str(tmp_path / "mine.yaml"))
-    assert takes_folders_as_labels(mine)
+    assert reading_of(mine)["labels_from_folders"]
     config = assemble(mine, Outline(100, 32, grey=False))
     assert (config.data.source, config.data.labels_from_folders) == ("photos", True)
 

@@ -64,15 +64,25 @@ def _add_fit(group: Any) -> None:
     parser = _verb(
         group, "fit", verbs.fit, "learn to group images, and leave the results in a folder",
         "coterie fit photos/ -k 12 --out groups\n  coterie fit cats-and-dogs/ -k 2 --labels-from-folders "
-        "--set train.batch_size=64 --out pets",
+        "--set train.batch_size=64 --out pets\n  coterie fit photos/ -k 12 --method kmeans --backbone "
+        "hf:facebook/dinov2-small --out quick",
     )  # fmt: skip
     parser.add_argument(
-        "source", metavar="SOURCE", help="a folder of images, an .npz with `images` (or `features`), or `digits`"
+        "source",
+        metavar="SOURCE",
+        help="a folder of images, hf:NAME[:SPLIT], an .npz with `images` (or `features`), or `digits`",
     )
     parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
     parser.add_argument(
-        "--method", help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl or lnscc"
+        "--method",
+        help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl, lnscc, or kmeans, which "
+        "learns nothing and groups the features of a pretrained --backbone",
+    )
+    parser.add_argument(
+        "--backbone",
+        metavar="NAME",
+        help="the encoder: resnet18-small, … (default: by the data), or pretrained: hf:NAME, timm:NAME, a file, a run",
     )
     parser.add_argument("--recipe", metavar="NAME", help="settings by name, see `coterie recipes`, or a YAML file")
     parser.add_argument(
@@ -96,12 +106,20 @@ def _add_fit(group: Any) -> None:
     )
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
     parser.add_argument(
-        "--features-from", metavar="RUN|hf:NAME", help="lnscc: take features of the images from a run or a model"
+        "--features-from", metavar="RUN|hf:NAME", help="lnscc: take features of the images from a run or a backbone"
     )
     parser.add_argument(
         "--proportions", type=_shares, default=(), metavar="S,S,…", help="lnscc: wanted sizes of the groups"
     )
     parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
+    _add_reading(parser)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("for data sets of the hub, hf:NAME[:SPLIT]")
+    group.add_argument("--subset", metavar="NAME", help="of a data set with several")
+    group.add_argument("--image-column", metavar="NAME", help="where the images are (default: the only such column)")
+    group.add_argument("--label-column", metavar="NAME", help="labels, to evaluate only (default: `label`, if any)")
 
 
 def _shares(text: str) -> tuple[float, ...]:
@@ -120,9 +138,10 @@ def _add_assign(group: Any) -> None:
         "coterie assign groups new-photos/ --out new.csv",
     )
     parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
-    parser.add_argument("source", metavar="SOURCE", help="a folder of images, an .npz with `images`, or `digits`")
+    parser.add_argument("source", metavar="SOURCE", help="images: a folder, hf:NAME[:SPLIT], an .npz, or `digits`")
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV to write (default: standard output)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    _add_reading(parser)
 
 
 def _add_evaluate(group: Any) -> None:
@@ -142,12 +161,15 @@ def _add_probe(group: Any) -> None:
         "coterie probe groups cats-and-dogs/ --labels-from-folders",
     )  # fmt: skip
     parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
-    parser.add_argument("source", metavar="SOURCE", help="labelled images: a folder, an .npz, or `digits`")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="labelled images: a folder, hf:NAME[:SPLIT], an .npz, or `digits`"
+    )
     labels = parser.add_mutually_exclusive_group()
     labels.add_argument("--labels-from-folders", action="store_true", help="class folders as labels")
     labels.add_argument("--labels", type=Path, metavar="CSV", help="columns key and label")
     parser.add_argument("--optimizer", default="sgd", help="sgd (default), or lars for hundreds of thousands of images")
     parser.add_argument("--epochs", type=int, metavar="N", help="default 100 for sgd, 90 for lars")
+    _add_reading(parser)
     parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of each class (default 0.2)")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the order (default 0)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
@@ -171,6 +193,7 @@ def _add_choose_k(group: Any) -> None:
     parser.add_argument("source", metavar="RUN|SOURCE", help="a finished run, an .npz with `features`, or images")
     parser.add_argument("--from", dest="least", type=int, default=2, metavar="K", help="least number (default 2)")
     parser.add_argument("--to", dest="most", type=int, default=30, metavar="K", help="greatest number (default 30)")
+    _add_reading(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG to write, every criterion by number")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of every k-means (default 0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from coterie.cli.listening import Listening
+
+
+def _reading(options: argparse.Namespace) -> dict[str, Any]:
+    """How a source is to be read, as far as it was said."""
+    given = {name: getattr(options, name) for name in ("subset", "image_column", "label_column")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def demo(options: argparse.Namespace) -> None:
@@ -28,7 +35,8 @@ def fit(options: argparse.Namespace) -> None:
 
     names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed")
     request = Request(
-        **{name: getattr(options, name) for name in (*names, "features_from", "proportions")},
+        **{name: getattr(options, name) for name in (*names, "features_from", "proportions", "backbone")},
+        **_reading(options),
         settings=tuple(options.settings),
         labels_from_folders=options.labels_from_folders,
         deterministic=options.deterministic,
@@ -51,7 +59,9 @@ def assign(options: argparse.Namespace) -> None:
     from coterie.workflow import assign as workflow
 
     with Listening(options) as listener:
-        assignments, skipped = workflow.assign(options.folder, options.source, listener, device=options.device)
+        assignments, skipped = workflow.assign(
+            options.folder, options.source, listener, device=options.device, reading=_reading(options)
+        )
         for entry in skipped:
             listener.note(f"left out {entry.key}: {entry.reason}")
         if options.out is not None:
@@ -78,7 +88,7 @@ def probe(options: argparse.Namespace) -> None:
     with Listening(options) as listener:
         scores = probe_run(
             options.folder, options.source, listener, labels=options.labels, config=config, device=options.device,
-            labels_from_folders=options.labels_from_folders,
+            reading=_reading(options) | {"labels_from_folders": options.labels_from_folders},
         )  # fmt: skip
     print_probe(scores, results(), as_json=options.json)
 
@@ -108,7 +118,9 @@ def choose_k(options: argparse.Namespace) -> None:
     from coterie.workflow.choose_k import choose
 
     with Listening(options) as listener:
-        choice = choose(options.source, options.least, options.most, listener, seed=options.seed)
+        choice = choose(
+            options.source, options.least, options.most, listener, seed=options.seed, reading=_reading(options)
+        )
     if options.plot is not None:
         picture = criteria(choice)
         write_atomically(options.plot, lambda stream: stream.write(picture))

@@ -47,6 +47,9 @@ class HubSource:
         self.keys = checked_keys(None, len(table), name)
         self.labels, self.class_names = _labels(table, chosen_label_column(table.features, label_column), name)
         self.skipped: list[Skipped] = []
+        # What datasets names its own cache by: it changes with the files, and with the rows that are chosen.
+        fingerprint = getattr(table, "_fingerprint", None)
+        self._identity = None if fingerprint is None else f"{fingerprint} {self._column}"
         kept = table.select_columns([self._column])
         if type(table.features[self._column]).__name__ == "Image":
             kept = kept.cast_column(self._column, type(table.features[self._column])(decode=False))
@@ -56,6 +59,9 @@ class HubSource:
         step = max(1, len(self.keys) // 200)
         sides = [side for place in range(0, len(self.keys), step) if (side := self._short_side(place)) is not None]
         return Outline(len(self.keys), int(statistics.median(sides)) if sides else 32, looks_grey(self))
+
+    def identity(self) -> str | None:
+        return self._identity
 
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
         return decode_file(self._file(place), side)

@@ -7,6 +7,7 @@ import pkgutil
 from typing import Any
 
 import torch
+from torch import nn
 
 from coterie.errors import unknown
 from coterie.methods.base import Batch, EStep, Method
@@ -36,14 +37,14 @@ def method_type(name: str) -> type[Method]:
 
 
 def build_method(
-    name: str, options: Any, *, backbone: str, shape: tuple[int, ...], n_clusters: int, seed: int
+    name: str, options: Any, *, backbone: str | nn.Module, shape: tuple[int, ...], n_clusters: int, seed: int
 ) -> Method:
     """A freshly initialised method; the same seed gives the same weights, and no global state is left changed.
 
     Args:
         name: of the method.
         options: an instance of its `Config`.
-        backbone: name of the encoder's backbone; of no account to a method on features.
+        backbone: the encoder's, built already or by name; of no account to a method on features.
         shape: of an image, (C, S, S), or of a feature vector, (D,).
         n_clusters: K.
         seed: of the run.
@@ -51,6 +52,8 @@ def build_method(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "weights"))
         kind: Any = method_type(name)
-        first = shape[0] if kind.inputs == "features" else Encoder(build_backbone(backbone, *shape[:2]))
+        if kind.inputs == "images" and isinstance(backbone, str):
+            backbone = build_backbone(backbone, *shape[:2])
+        first = Encoder(backbone) if isinstance(backbone, nn.Module) else shape[0]
         built: Method = kind(options, first, n_clusters=n_clusters)
         return built

@@ -55,6 +55,8 @@ class Method(nn.Module):
 
     Config: ClassVar[type[Any]]
     n_clusters: int
+    # Whether there is anything to learn; what learns nothing groups the features of a pretrained backbone as they are.
+    trains: ClassVar[bool] = True
     inputs: ClassVar[Literal["images", "features"]] = "images"
     views: ClassVar[tuple[View, ...]] = ("augmented", "augmented")
     # The graph whose edges are learnt from: its views are the features of heads and tails.

@@ -14,11 +14,20 @@ from coterie.data.augment import AugmentConfig
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.methods import method_type
 from coterie.nn.backbones import backbone_names
+from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN
 from coterie.train.config import TrainConfig
 
 # Raised when the meaning of a run folder's files changes.
 FORMAT = 1
 NO_BACKBONE = "none"
+# The options of the data section that say how a source is read.
+READING = ("labels_from_folders", "subset", "image_column", "label_column")
+# Means and deviations of the channels as the field states them; CIFAR's deviations are means over images.
+STATISTICS = {
+    "imagenet": (IMAGENET_MEAN, IMAGENET_DEVIATION),
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    "cifar100": ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
+}
 
 
 @dataclass(frozen=True)
@@ -29,15 +38,24 @@ class DataConfig:
         source: what was given: a folder, an `.npz` file, or `digits`.
         side: pixels of the square each image becomes; 0 where the source holds features.
         labels_from_folders: take class folders as labels, for evaluation only.
-        features_from: what makes features of the images, a run's folder or `hf:NAME`; empty for nothing.
+        features_from: what makes features of the images, a run's folder or a pretrained backbone; empty for nothing.
+        normalisation: the mean and deviation taken out of every channel: "images" for their own, "imagenet", "cifar10"
+            or "cifar100" for what is usual there, "auto" for what a pretrained backbone wants, else "images".
+        subset, image_column, label_column: of a data set of the hub; empty chooses, see `coterie.data.hub`.
     """
 
     source: str
     side: int
     labels_from_folders: bool = False
     features_from: str = ""
+    normalisation: str = "auto"
+    subset: str = ""
+    image_column: str = ""
+    label_column: str = ""
 
     def __post_init__(self) -> None:
+        if self.normalisation not in ("auto", "images", *STATISTICS):
+            raise unknown("normalisation", self.normalisation, ("auto", "images", *STATISTICS))
         if self.side < 8 and self.side != 0:
             raise UsageError(f"images must be at least 8 pixels wide, not {self.side}: raise --size")
 
@@ -51,7 +69,8 @@ class RunConfig:
         clusters: K.
         data, augment, train: the sections' own settings.
         options: an instance of the method's `Config`.
-        backbone: name of the encoder's backbone; "none" for a method on features.
+        backbone: the encoder's by name, or a pretrained one, see `coterie.nn.pretrained`; "none" for a method on
+            features.
         seed: same seed, same machine, same result.
         device, precision: as `coterie.train.runtime` resolved them.
         deterministic: the same result every time also on an accelerator.
@@ -74,11 +93,27 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.clusters < 2:
             raise UsageError(f"-k: ask for at least 2 clusters, not {self.clusters}")
-        on_features = method_type(self.method).inputs == "features"
-        if self.backbone != NO_BACKBONE if on_features else self.backbone not in backbone_names():
-            raise unknown("backbone", self.backbone, backbone_names())
+        self._check_backbone()
         if self.seed < 0:
             raise UsageError(f"--seed must not be negative, got {self.seed}")
+
+    def _check_backbone(self) -> None:
+        """What is pretrained may be gone by the time a run is looked at, so only names are compared here."""
+        kind = method_type(self.method)
+        if kind.inputs == "features" and self.backbone != NO_BACKBONE:
+            raise UsageError(f"--backbone: {self.method} learns from features; give --features-from {self.backbone}")
+        if not kind.trains and self.backbone in backbone_names():
+            raise UsageError(
+                f"{self.method} groups the features of a pretrained model as they are: give one by --backbone hf:NAME, "
+                "timm:NAME, a file of weights or a run"
+            )
+        if kind.trains and self.train.epochs < 1:
+            raise UsageError(
+                "option 'train.epochs' must be at least 1: without learning, --method kmeans groups the features of a "
+                "pretrained model"
+            )
+        if not kind.trains and self.train.epochs:
+            raise UsageError(f"{self.method} learns nothing: leave --epochs out, or choose another --method")
 
 
 def read_run_config(values: Mapping[str, Any]) -> RunConfig:

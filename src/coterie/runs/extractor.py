@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
+
+from coterie.data.augment import Normalisation
+from coterie.nn.pretrained import Pretrained
 
 
 class Extractor(Protocol):
@@ -23,3 +28,33 @@ class Extractor(Protocol):
     def features(self, images: Tensor) -> Tensor:
         """Features (n, D) float32 of images (n, C, S, S) uint8, on the extractor's device."""
         ...
+
+
+# Where a backbone leaves the choice of a size, its images are as large as those of runs on a CPU.
+_SIDE = 64
+
+
+@dataclass(frozen=True)
+class BackboneExtractor:
+    """A pretrained backbone as it is, on a device."""
+
+    pretrained: Pretrained
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        self.pretrained.backbone.eval().to(self.device)
+
+    @property
+    def channels(self) -> int:
+        return self.pretrained.channels
+
+    @property
+    def side(self) -> int:
+        return self.pretrained.side or _SIDE
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        """Features (n, D) float32 of images (n, C, S, S) uint8."""
+        normalisation = Normalisation(self.pretrained.mean, self.pretrained.deviation)
+        features: Tensor = self.pretrained.backbone(normalisation.plain(images.to(self.device)))
+        return features.float()

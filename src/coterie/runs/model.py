@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from coterie.cluster.groups import Grouping, Groups
 from coterie.data.augment import Normalisation
 from coterie.data.base import Rows
 from coterie.methods import Method, build_method
+from coterie.nn.pretrained import Architecture, build
 from coterie.processes import ALONE, Processes
 from coterie.runs.extractor import Extractor
 
@@ -22,7 +23,8 @@ from coterie.runs.extractor import Extractor
 class Blueprint:
     """What it takes to build a method's networks again.
 
-    `options` is an instance of the method's `Config`; `shape` that of one input, (C, S, S) or (D,).
+    `options` is an instance of the method's `Config`; `shape` that of one input, (C, S, S) or (D,); `architecture` that
+    of a backbone that came with weights, where `backbone` says from where; None for coterie's own by name.
     """
 
     method: str
@@ -30,12 +32,16 @@ class Blueprint:
     backbone: str
     shape: tuple[int, ...]
     clusters: int
+    architecture: Architecture | None = None
 
-    def build(self, seed: int = 0) -> Method:
+    def build(self, seed: int = 0, *, backbone: nn.Module | None = None) -> Method:
+        """The method with fresh weights, but for those of a `backbone` that is given."""
+        if backbone is None and self.architecture is not None:
+            backbone = build(self.architecture)
         return build_method(
             self.method,
             self.options,
-            backbone=self.backbone,
+            backbone=backbone or self.backbone,
             shape=self.shape,
             n_clusters=self.clusters,
             seed=seed,
@@ -73,8 +79,9 @@ class Model:
     precision: str
     extractor: Extractor | None = None
 
-    def embed(self, rows: Rows, *, batch_size: int = 1024, on_rows: Callable[[int], None] = lambda _: None) -> Embedded:
+    def embed(self, rows: Rows, *, on_rows: Callable[[int], None] = lambda _: None) -> Embedded:
         """Embeddings of every image or feature vector of this model's shape."""
+        batch_size = embedding_batch(self.side if len(rows.shape) == 3 else 0)
         return embed_rows(self.method, rows, self.normalisation, batch_size=batch_size, on_rows=on_rows)
 
     def group(self, embedded: Embedded) -> Grouping:
@@ -95,6 +102,11 @@ class Model:
         assert self.normalisation is not None
         device = next(self.method.parameters()).device
         return F.normalize(self.method.embed(self.normalisation.plain(images.to(device))), dim=1)
+
+
+def embedding_batch(side: int) -> int:
+    """How many images of `side` pixels are embedded at a time: 1024, or as many pixels as those of 64 pixels have."""
+    return max(16, min(1024, 1024 * 64 * 64 // max(1, side * side)))
 
 
 def batches(

@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 
 import coterie
 from coterie.cluster.groups import Groups
 from coterie.config import plain, read
 from coterie.data.augment import Normalisation
 from coterie.errors import CoterieError, UsageError
-from coterie.files import write_atomically, write_json
+from coterie.files import write_json
 from coterie.methods import method_type
-from coterie.nn.pretrained import PREFIX, Pretrained
-from coterie.runs.extractor import Extractor
+from coterie.nn.pretrained import is_pretrained, open_pretrained
+from coterie.runs.backbone_files import load_backbone, save_backbone, write_tensors
+from coterie.runs.extractor import BackboneExtractor, Extractor
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Blueprint, Model
 from coterie.train.runtime import choose_runtime
 
 FORMAT = 2
 _GROUPS = ("centers", "concentration", "fences")
-_RUN = "run"
+_RUN, _BACKBONE = "run", "backbone"
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -41,15 +41,12 @@ def save_model(model: Model, folder: Path) -> None:
     if isinstance(model.extractor, Model):
         save_model(model.extractor, folder / _RUN)
         extractor = _RUN
-    elif isinstance(model.extractor, Pretrained):
-        extractor = f"{PREFIX}{model.extractor.name}"
+    elif isinstance(model.extractor, BackboneExtractor):
+        save_backbone(model.extractor.pretrained, folder / _BACKBONE)
+        extractor = _BACKBONE
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
     tensors |= {f"groups.{name}": getattr(model.groups, name) for name in _GROUPS}
-    # A format of plain rows: a copy leaves channels-last strides and shared storage behind.
-    packed = safetensors.torch.save(
-        {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
-    )
-    write_atomically(folder / "model.safetensors", lambda stream: stream.write(packed))
+    write_tensors(folder / "model.safetensors", tensors)
     description = {
         "format": FORMAT,
         "coterie": coterie.__version__,
@@ -70,7 +67,8 @@ def load_model(folder: Path, *, device: str = "auto") -> Model:
     """
     description = _read_description(folder)
     try:
-        values = {name: description[name] for name in Blueprint.__dataclass_fields__}
+        values = {"architecture": None, **description}
+        values = {name: values[name] for name in Blueprint.__dataclass_fields__}
         options = read(method_type(values["method"]).Config, values["options"], where="options")
         blueprint = read(Blueprint, {**values, "options": options})
         given = description["normalisation"]
@@ -96,16 +94,16 @@ def load_model(folder: Path, *, device: str = "auto") -> Model:
 
 
 def open_extractor(name: str, *, device: str = "auto") -> Extractor:
-    """What a user named to make features: `hf:NAME`, or the folder of a finished run that embeds images.
+    """What a user named to make features: the folder of a finished run that embeds images, or a pretrained backbone.
 
     Raises:
         UsageError: no such run, or one that does not embed images. CoterieError: it cannot be loaded.
     """
-    if name.startswith(PREFIX):
-        return Pretrained(name.removeprefix(PREFIX), choose_runtime(device).device)
+    if is_pretrained(name) and not Path(name).is_dir():
+        return BackboneExtractor(open_pretrained(name), choose_runtime(device).device)
     model = load_model(RunFolder(Path(name)).model, device=device)
     if model.method.inputs != "images":
-        raise UsageError(f"--features-from: {name} maps features; give a run that learnt from images, or hf:NAME")
+        raise UsageError(f"--features-from: {name} maps features; give a run on images, hf:NAME, timm:NAME or a file")
     return model
 
 
@@ -114,8 +112,8 @@ def _saved_extractor(name: Any, folder: Path, device: str) -> Extractor | None:
         return None
     if name == _RUN:
         return load_model(folder / _RUN, device=device)
-    if isinstance(name, str) and name.startswith(PREFIX):
-        return open_extractor(name, device=device)
+    if name == _BACKBONE:
+        return BackboneExtractor(load_backbone(folder / _BACKBONE), choose_runtime(device).device)
     raise CoterieError(f"{folder / 'model.json'} names an unknown extractor: fit the model again")
 
 

@@ -12,11 +12,12 @@ class TrainConfig:
     """How long and how fast to learn; the defaults are those the ProPos family states for 32-pixel images.
 
     Args:
-        epochs: passes over the data.
+        epochs: passes over the data; 0 for a method that learns nothing.
         warmup_epochs: epochs of linear learning-rate warm-up, in which clustering losses are off.
         batch_size: images in a step, over all processes.
         optimizer: "sgd", "lars" for large batches, or "adam".
         learning_rate: for 256 images; a step uses `learning_rate · batch_size / 256` (Adam: as it stands).
+        backbone_rate: the backbone's learning rate as a multiple of the rest's.
         momentum: of SGD and LARS.
         weight_decay: L2 penalty on every weight.
         embed_batch: images embedded at a time in the E-step.
@@ -27,6 +28,7 @@ class TrainConfig:
     batch_size: int = 256
     optimizer: str = "sgd"
     learning_rate: float = 0.05
+    backbone_rate: float = 1.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
     embed_batch: int = 1024
@@ -34,17 +36,18 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.optimizer not in ("sgd", "lars", "adam"):
             raise UsageError(f"option 'train.optimizer' is sgd, lars or adam, not '{self.optimizer}'")
-        for name in ("epochs", "batch_size", "embed_batch"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"option 'train.{name}' must be at least 1, got {getattr(self, name)}")
+        for name, least in (("epochs", 0), ("batch_size", 1), ("embed_batch", 1)):
+            if getattr(self, name) < least:
+                raise UsageError(f"option 'train.{name}' must be at least {least}, got {getattr(self, name)}")
         if self.batch_size < 2:
             raise UsageError("option 'train.batch_size' must be at least 2, for batch normalisation")
         if not 0 <= self.warmup_epochs <= self.epochs:
             raise UsageError(
                 f"option 'train.warmup_epochs' lies between 0 and epochs ({self.epochs}), got {self.warmup_epochs}"
             )
-        if self.learning_rate <= 0:
-            raise UsageError(f"option 'train.learning_rate' must be above 0, got {self.learning_rate}")
+        for name in ("learning_rate", "backbone_rate"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"option 'train.{name}' must be above 0, got {getattr(self, name)}")
         if self.weight_decay < 0 or not 0 <= self.momentum < 1:
             raise UsageError("option 'train.weight_decay' must not be negative, and 0 ≤ train.momentum < 1")
 

@@ -12,10 +12,14 @@ from coterie.config import plain, read
 from coterie.data.base import Outline
 from coterie.errors import UsageError, unknown
 from coterie.methods import method_type
-from coterie.runs.config import NO_BACKBONE, RunConfig, read_run_config
+from coterie.nn.backbones import backbone_names
+from coterie.nn.pretrained import Pretrained, is_pretrained, open_pretrained
+from coterie.runs.config import NO_BACKBONE, READING, DataConfig, RunConfig, read_run_config
+from coterie.runs.model import embedding_batch
 from coterie.train.config import TrainConfig
 from coterie.train.runtime import choose_runtime
 from coterie.workflow.defaults import default_options, default_side, default_values, short_run
+from coterie.workflow.listener import Listener
 from coterie.workflow.recipes import SECTIONS, load_recipe
 
 
@@ -42,10 +46,37 @@ class Request:
     compiled: bool = False
     features_from: str | None = None
     proportions: tuple[float, ...] = ()
+    backbone: str | None = None
+    subset: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
 
 
-def assemble(request: Request, outline: Outline) -> RunConfig:
+def open_backbone(
+    config: RunConfig, request: Request, outline: Outline, listener: Listener, *, resuming: bool = False
+) -> tuple[RunConfig, Pretrained | None]:
+    """The pretrained backbone a run starts from, if any, and the configuration with the images' size it decides on.
+
+    That comes last, as fetching it may take long. A run that is resumed keeps its size.
+
+    Raises:
+        UsageError: see `open_pretrained`. CoterieError: the backbone cannot be loaded.
+    """
+    if not is_pretrained(config.backbone):
+        return config, None
+    listener.note(f"opening {config.backbone}")
+    if resuming:
+        return config, open_pretrained(config.backbone, side=config.data.side)
+    side = merge(recipe_values(request), asked_values(request)).get("data", {}).get("side")
+    pretrained = open_pretrained(config.backbone, side=side)
+    return assemble(request, outline, own_side=pretrained.side), pretrained
+
+
+def assemble(request: Request, outline: Outline, *, own_side: int = 0) -> RunConfig:
     """The configuration a request comes to for a source with this outline.
+
+    Args:
+        own_side: of the images a pretrained backbone wants; 0 where any will do.
 
     Raises:
         UsageError: an unknown name, a value out of range, or no number of clusters.
@@ -55,9 +86,15 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     precision = asked.pop("precision", recipe.pop("precision", request.precision))
     runtime = choose_runtime(str(device), str(precision))
     gpu = runtime.device.type == "cuda"
-    side = merge(recipe, asked).get("data", {}).get("side") or default_side(outline.side, gpu=gpu)
-    base = default_values(outline, side=side if isinstance(side, int) else outline.side, gpu=gpu)
-    method = str(merge(merge(base, recipe), asked)["method"])
+    wanted = merge(recipe, asked)
+    usual = default_side(outline.side, gpu=gpu)
+    side = wanted.get("data", {}).get("side") or own_side or usual
+    # Small images that are enlarged for a backbone are still augmented as what they are.
+    seen = side if isinstance(side, int) and not own_side else usual
+    base = default_values(outline, side=seen, gpu=gpu, pretrained=is_pretrained(str(wanted.get("backbone", ""))))
+    if own_side:
+        base["train"]["embed_batch"] = embedding_batch(side if isinstance(side, int) else own_side)
+    method = str(merge(base, wanted)["method"])
     on_features = method_type(method).inputs == "features"
     if on_features:
         base["backbone"] = NO_BACKBONE
@@ -74,12 +111,25 @@ def assemble(request: Request, outline: Outline) -> RunConfig:
     if "clusters" not in values:
         raise UsageError("say how many clusters to find: -k K")
     values["train"] = _adapted(base["train"], values["train"], asked.get("train", {}), outline.count)
-    return read_run_config(values)
+    config = read_run_config(values)
+    check_backbone(config.backbone)
+    return config
 
 
-def takes_folders_as_labels(request: Request) -> bool:
-    """Whether the request or its recipe takes class folders as labels."""
-    return request.labels_from_folders or recipe_values(request).get("data", {}).get("labels_from_folders") is True
+def check_backbone(name: str) -> None:
+    """Raise a UsageError if a backbone is neither one of coterie's own, nor pretrained, nor none at all."""
+    if name in (NO_BACKBONE, *backbone_names()) or is_pretrained(name):
+        return
+    if "/" in name:
+        raise UsageError(f"there is no file or run {name}; a model of the hub is written hf:{name}")
+    raise unknown("backbone", name, backbone_names())
+
+
+def reading_of(request: Request) -> dict[str, Any]:
+    """How the request and its recipe want the source read: keyword arguments of `open_source`."""
+    values = merge(recipe_values(request), asked_values(request)).get("data", {})
+    known = read(DataConfig, {**values, "source": request.source, "side": 0}, where="data")
+    return {name: getattr(known, name) for name in READING}
 
 
 def recipe_values(request: Request) -> dict[str, Any]:
@@ -98,8 +148,9 @@ def asked_values(request: Request) -> dict[str, Any]:
     method = request.method or recipe_values(request).get("method", "propos")
     method_type(str(method))
     asked = parse_settings(request.settings, str(method))
-    named = {"method": request.method, "clusters": request.clusters, "seed": request.seed}
-    asked |= {name: value for name, value in named.items() if value is not None}
+    for name in ("method", "clusters", "seed", "backbone"):
+        if (value := getattr(request, name)) is not None:
+            asked[name] = value
     asked |= {name: value for name in ("device", "precision") if (value := getattr(request, name)) != "auto"}
     if request.epochs is not None:
         asked = merge(asked, {"train": {"epochs": request.epochs}})
@@ -108,8 +159,9 @@ def asked_values(request: Request) -> dict[str, Any]:
     for name in ("deterministic", "compiled"):
         if getattr(request, name):
             asked = merge(asked, {name: True})
-    if request.features_from is not None:
-        asked = merge(asked, {"data": {"features_from": request.features_from}})
+    for name in ("features_from", "subset", "image_column", "label_column"):
+        if (value := getattr(request, name)) is not None:
+            asked = merge(asked, {"data": {name: value}})
     if request.proportions:
         if "proportions" not in _options_of(str(method)):
             raise UsageError(f"--proportions goes with lnscc; {method} takes no wanted proportions")
@@ -168,7 +220,7 @@ def _adapted(base: Mapping[str, Any], train: Mapping[str, Any], asked: Mapping[s
     adapted = dict(train)
     standard = read(TrainConfig, base, where="train")
     if isinstance(asked.get("epochs"), int) and "warmup_epochs" not in asked:
-        adapted["warmup_epochs"] = standard.warmup_epochs * max(0, asked["epochs"]) // standard.epochs
+        adapted["warmup_epochs"] = standard.warmup_epochs * max(0, asked["epochs"]) // max(1, standard.epochs)
     batch_size = train.get("batch_size", standard.batch_size)
     if isinstance(batch_size, int):
         adapted["batch_size"] = min(batch_size, max(2, count))
@@ -182,7 +234,6 @@ def _options_of(method: str) -> dict[str, Any]:
 
 def _setting_names(method: str) -> list[str]:
     from coterie.data.augment import AugmentConfig
-    from coterie.runs.config import DataConfig
 
     sections: dict[str, Any] = {"data": DataConfig, "augment": AugmentConfig, "train": TrainConfig}
     names = [f"{section}.{field.name}" for section, kind in sections.items() for field in fields(kind)]

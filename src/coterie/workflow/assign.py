@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from coterie.data.folder import Skipped
 from coterie.data.sources import open_source
@@ -13,14 +15,19 @@ from coterie.workflow.gather import gather, wanted_by
 from coterie.workflow.listener import Listener
 
 
-def assign(run: Path, source: str, listener: Listener, *, device: str = "auto") -> tuple[Assignments, list[Skipped]]:
+def assign(
+    run: Path, source: str, listener: Listener, *, device: str = "auto", reading: Mapping[str, Any] | None = None
+) -> tuple[Assignments, list[Skipped]]:
     """Group the images of a source by the model of a run; returns the table and what was left out.
+
+    Args:
+        reading: further arguments of `open_source`.
 
     Raises:
         UsageError: no model in the run, or no images in the source. CoterieError: the model is damaged.
     """
     model = load_model(RunFolder(run).model, device=device)
-    rows, skipped = gather(open_source(source), wanted_by(model), listener)
+    rows, skipped = gather(open_source(source, **(reading or {})), wanted_by(model), listener)
     listener.begin("grouping", len(rows), "images")
     embedded = model.embed(rows, on_rows=listener.advance)
     listener.end()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,17 +24,28 @@ from coterie.workflow.listener import Listener
 _SIDE = 32
 
 
-def choose(source: str, least: int, most: int, listener: Listener, *, seed: int = 0) -> Choice:
+def choose(
+    source: str,
+    least: int,
+    most: int,
+    listener: Listener,
+    *,
+    seed: int = 0,
+    reading: Mapping[str, Any] | None = None,
+) -> Choice:
     """Recommend a number of clusters for a finished run, or for a source of features or images.
+
+    Args:
+        reading: further arguments of `open_source`.
 
     Raises:
         UsageError: no such source, or a range it is too small for. CoterieError: the run's embeddings are damaged.
     """
-    points, metric = _points(source, listener)
+    points, metric = _points(source, listener, reading or {})
     return choose_k(points, least, most, metric=metric, seed=seed)
 
 
-def _points(source: str, listener: Listener) -> tuple[Tensor, Metric]:
+def _points(source: str, listener: Listener, reading: Mapping[str, Any]) -> tuple[Tensor, Metric]:
     folder = RunFolder(Path(source))
     if folder.config.is_file():
         folder.read_summary()
@@ -41,7 +54,7 @@ def _points(source: str, listener: Listener) -> tuple[Tensor, Metric]:
         except (OSError, ValueError, EOFError):
             raise CoterieError(f"{folder.embeddings} is missing or damaged: repeat the run") from None
         return torch.from_numpy(embeddings).float(), method_type(folder.read_config().method).metric
-    opened = open_source(source)
+    opened = open_source(source, **reading)
     if isinstance(opened, Features):
         return torch.from_numpy(opened.values), "euclidean"
     listener.note("judging images by their pixels; the embeddings of a run tell more: coterie choose-k RUN")

@@ -11,6 +11,8 @@ from coterie.data.base import Outline
 # a GPU, what the papers' thousand epochs come to.
 _PAIRS_ON_CPU = 500_000
 _PAIRS_ON_GPU = 60_000_000
+# Fine-tuning takes large images through large networks, and starts near its end.
+_FINE_TUNING = 1 / 20
 # From so many images on, PCL's granularities are its paper's.
 _IMAGES_OF_PCL = 50_000
 
@@ -24,9 +26,9 @@ def default_side(native: int, *, gpu: bool) -> int:
     return 96 if gpu else 64
 
 
-def default_values(outline: Outline, *, side: int, gpu: bool) -> dict[str, Any]:
+def default_values(outline: Outline, *, side: int, gpu: bool, pretrained: bool = False) -> dict[str, Any]:
     """Values for every section, for a source with this outline at `side` pixels."""
-    epochs = default_epochs(outline.count, gpu=gpu)
+    epochs = default_epochs(outline.count, gpu=gpu, pretrained=pretrained)
     return {
         "method": "propos",
         "backbone": "resnet18-small" if gpu and side > 16 else "convnet-small",
@@ -34,8 +36,10 @@ def default_values(outline: Outline, *, side: int, gpu: bool) -> dict[str, Any]:
         "train": {
             "epochs": epochs,
             "warmup_epochs": max(1, epochs // 10),
-            "batch_size": default_batch_size(outline.count, gpu=gpu),
-            "learning_rate": 0.05 if gpu else 0.3,
+            "batch_size": default_batch_size(outline.count, gpu=gpu, pretrained=pretrained),
+            "learning_rate": 0.05 if gpu or pretrained else 0.3,
+            # Heads start from nothing; weights that know something already should keep it.
+            "backbone_rate": 0.1 if pretrained else 1.0,
         },
     }
 
@@ -69,15 +73,19 @@ def short_run(optimizer: str, *, on_features: bool, gpu: bool) -> dict[str, Any]
     return {"learning_rate": 1e-3} if optimizer == "adam" else {}
 
 
-def default_epochs(count: int, *, gpu: bool) -> int:
-    """Fewer passes over more images, between 15 and 400 (on a GPU 1 000)."""
+def default_epochs(count: int, *, gpu: bool, pretrained: bool = False) -> int:
+    """Fewer passes over more images, between 15 and 400 (on a GPU 1 000); a twentieth for a pretrained backbone."""
     pairs, most = (_PAIRS_ON_GPU, 1000) if gpu else (_PAIRS_ON_CPU, 400)
-    return max(15, min(most, pairs // max(1, count)))
+    share = _FINE_TUNING if pretrained else 1
+    return max(5 if pretrained else 15, int(share * min(most, pairs // max(1, count))))
 
 
-def default_batch_size(count: int, *, gpu: bool) -> int:
-    """Smaller for few images, so that an epoch has some steps, but no less than batch normalisation needs."""
-    largest = 256 if gpu else 128
+def default_batch_size(count: int, *, gpu: bool, pretrained: bool = False) -> int:
+    """Smaller for few images, so that an epoch has some steps, but no less than batch normalisation needs.
+
+    A pretrained backbone and the large images it takes leave room for a quarter.
+    """
+    largest = (256 if gpu else 128) // (4 if pretrained else 1)
     return max(32, min(largest, 1 << (count // 8).bit_length()))
 
 

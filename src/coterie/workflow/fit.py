@@ -24,17 +24,18 @@ from coterie.errors import UsageError
 from coterie.evaluate.baseline import baseline
 from coterie.evaluate.metrics import score
 from coterie.files import write_atomically, write_json, write_text
+from coterie.nn.pretrained import Pretrained
 from coterie.processes import processes
 from coterie.report.animation import write_animation
 from coterie.report.page import write_report
 from coterie.report.selection import select
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
-from coterie.runs.config import NO_BACKBONE, RunConfig
+from coterie.runs.config import NO_BACKBONE, READING, RunConfig
 from coterie.runs.extractor import Extractor
 from coterie.runs.folder import RunFolder
 from coterie.runs.model_files import open_extractor, save_model
-from coterie.workflow.assemble import Request, assemble, differences, takes_folders_as_labels
+from coterie.workflow.assemble import Request, assemble, differences, open_backbone, reading_of
 from coterie.workflow.gather import Wanted, check_kind, gather
 from coterie.workflow.listener import Listener
 from coterie.workflow.together import awaited, begin_together, end_together, train_along
@@ -66,7 +67,7 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
         listener.note(f"{out} is finished already")
         return folder.read_summary()
     with _withdrawn(folder, prepared.resuming):
-        fitted = train(prepared.rows, prepared.config, listener, folder=folder, extractor=prepared.extractor)
+        fitted = _train(prepared, folder, listener)
     summary = _write_results(folder, prepared.config, prepared.rows, prepared.source, fitted, listener)
     for path in (folder.scratch, folder.frames):
         path.unlink(missing_ok=True)
@@ -82,23 +83,16 @@ class _Prepared:
     source: Source
     rows: Rows
     extractor: Extractor | None
+    pretrained: Pretrained | None
     resuming: bool
 
 
 def _prepare(request: Request, folder: RunFolder, listener: Listener, *, resume: bool) -> _Prepared | None:
     """Configuration and data of a run, its folder begun; None if it is finished already."""
-    if resume:
-        saved = folder.read_config()
-        source = open_source(request.source, labels_from_folders=saved.data.labels_from_folders)
-        config = _agreed(folder, saved, differences(saved, request, source.outline()))
-        if folder.finished:
-            return None
-    else:
-        folder.check_free()
-        source = open_source(request.source, labels_from_folders=takes_folders_as_labels(request))
-        config = assemble(request, source.outline())
-        check_kind(source, config.method, extracting=bool(config.data.features_from))
-        check_enough(len(source.keys), config.clusters)
+    source, config = _resumed(folder, request) if resume else _new(folder, request)
+    if resume and folder.finished:
+        return None
+    config, pretrained = open_backbone(config, request, source.outline(), listener, resuming=resume)
     extractor = open_extractor(config.data.features_from, device=config.device) if config.data.features_from else None
     if not resume:
         if extractor is not None:
@@ -106,8 +100,15 @@ def _prepare(request: Request, folder: RunFolder, listener: Listener, *, resume:
         folder.start(config)
         _announce(config, len(source.keys), folder, listener)
     with _withdrawn(folder, resume):
-        rows = _read(source, config, extractor, folder, listener)
-    return _Prepared(config, source, rows, extractor, resume)
+        channels = None if pretrained is None else pretrained.channels
+        wanted = Wanted(config.method, config.data.side, channels, extractor=extractor)
+        rows = _read(source, wanted, config, folder, listener)
+    return _Prepared(config, source, rows, extractor, pretrained, resume)
+
+
+def _train(prepared: _Prepared, folder: RunFolder, listener: Listener) -> Fitted:
+    extractor, pretrained = prepared.extractor, prepared.pretrained
+    return train(prepared.rows, prepared.config, listener, folder=folder, extractor=extractor, pretrained=pretrained)
 
 
 @contextlib.contextmanager
@@ -119,6 +120,23 @@ def _withdrawn(folder: RunFolder, resuming: bool) -> Iterator[None]:
         if not resuming and not folder.metrics.exists():  # Nothing is learnt yet, so nothing is lost.
             folder.withdraw()
         raise
+
+
+def _new(folder: RunFolder, request: Request) -> tuple[Source, RunConfig]:
+    """The source and the configuration of a run that begins, but for what a pretrained backbone decides."""
+    folder.check_free()
+    source = open_source(request.source, **reading_of(request))
+    config = assemble(request, source.outline())
+    check_kind(source, config.method, extracting=bool(config.data.features_from))
+    check_enough(len(source.keys), config.clusters)
+    return source, config
+
+
+def _resumed(folder: RunFolder, request: Request) -> tuple[Source, RunConfig]:
+    """The source and the configuration of a run that goes on."""
+    saved = folder.read_config()
+    source = open_source(request.source, **{name: getattr(saved.data, name) for name in READING})
+    return source, _agreed(folder, saved, differences(saved, request, source.outline()))
 
 
 def _agreed(folder: RunFolder, config: RunConfig, differing: list[str]) -> RunConfig:
@@ -136,18 +154,15 @@ def _announce(config: RunConfig, count: int, folder: RunFolder, listener: Listen
     listener.note(f"{count} {what} from {config.data.source} into {config.clusters} clusters")
     network = "" if config.backbone == NO_BACKBONE else f" with {config.backbone}"
     network += f" on the features of {features_from}" if features_from else ""
-    listener.note(
-        f"{config.method}{network}, {config.train.epochs} epochs of batches of {config.train.batch_size}, on "
-        f"{config.device} in {config.precision}"
-    )
-    views = "" if config.backbone == NO_BACKBONE else f"views are {describe_views(config.augment)}; "
+    epochs = f"{config.train.epochs} epochs of batches of {config.train.batch_size}"
+    epochs = epochs if config.train.epochs else "as it is, nothing is learnt"
+    listener.note(f"{config.method}{network}, {epochs}, on {config.device} in {config.precision}")
+    seen = config.backbone != NO_BACKBONE and config.train.epochs
+    views = f"views are {describe_views(config.augment)}; " if seen else ""
     listener.note(f"{views}every setting is in {folder.config}, --set changes it")
 
 
-def _read(
-    source: Source, config: RunConfig, extractor: Extractor | None, folder: RunFolder, listener: Listener
-) -> Rows:
-    wanted = Wanted(config.method, config.data.side, extractor=extractor)
+def _read(source: Source, wanted: Wanted, config: RunConfig, folder: RunFolder, listener: Listener) -> Rows:
     rows, skipped = gather(source, wanted, listener, scratch=folder.scratch, kept=folder.features)
     folder.write_skipped(skipped)
     if skipped:

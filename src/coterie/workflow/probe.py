@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,7 @@ from coterie.errors import UsageError
 from coterie.evaluate.probe import ProbeConfig, ProbeScores, probe
 from coterie.runs.assignments import read_labels
 from coterie.runs.folder import RunFolder
-from coterie.runs.model import batches
+from coterie.runs.model import batches, embedding_batch
 from coterie.runs.model_files import load_model
 from coterie.workflow.gather import gather, wanted_by
 from coterie.workflow.listener import Listener
@@ -26,7 +28,7 @@ def probe_run(
     listener: Listener,
     *,
     labels: Path | None = None,
-    labels_from_folders: bool = False,
+    reading: Mapping[str, Any] | None = None,
     config: ProbeConfig | None = None,
     device: str = "auto",
 ) -> ProbeScores:
@@ -34,18 +36,20 @@ def probe_run(
 
     Args:
         labels: a CSV with the columns key and label; None takes those of the source.
+        reading: further arguments of `open_source`.
 
     Raises:
         UsageError: no model in the run, or no labels. CoterieError: the model is damaged.
     """
     model = load_model(RunFolder(run).model, device=device)
-    opened = open_source(source, labels_from_folders=labels_from_folders)
+    opened = open_source(source, **(reading or {}))
     rows, _ = gather(opened, wanted_by(model), listener)
     numbers = torch.from_numpy(_numbered(rows, source, labels))
     listener.begin("encoding", len(rows), "images")
     features = []
+    place, batch_size = next(model.method.parameters()).device, embedding_batch(model.side)
     with torch.inference_mode():
-        for inputs in batches(rows, model.normalisation, next(model.method.parameters()).device, 1024):
+        for inputs in batches(rows, model.normalisation, place, batch_size):
             features.append(model.method.features(inputs).float())
             listener.advance(len(inputs))
     listener.end()

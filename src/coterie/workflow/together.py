@@ -15,7 +15,7 @@ from coterie.processes import processes
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
 from coterie.runs.folder import RunFolder
 from coterie.workflow.listener import Listener
-from coterie.workflow.training import train
+from coterie.workflow.training import reopen, train
 
 
 @contextlib.contextmanager
@@ -55,4 +55,4 @@ def train_along(listener: Listener) -> None:
         raise SystemExit(message["ended"])
     folder = RunFolder(Path(message["root"]))
     config = from_yaml(message["config"], where=str(folder.config))
-    train(take(folder.shared), config, listener, folder=folder)
+    train(take(folder.shared), config, listener, folder=folder, pretrained=reopen(config))

@@ -20,8 +20,9 @@ from coterie.data.loader import ImageFeed
 from coterie.data.store import Store
 from coterie.errors import CoterieError, UsageError
 from coterie.methods import Method
+from coterie.nn.pretrained import Pretrained, is_pretrained, open_pretrained
 from coterie.processes import processes
-from coterie.runs.config import RunConfig
+from coterie.runs.config import STATISTICS, RunConfig
 from coterie.runs.extractor import Extractor
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Blueprint, Embedded, Model, embed_rows
@@ -54,6 +55,7 @@ def train(
     *,
     folder: RunFolder | None = None,
     extractor: Extractor | None = None,
+    pretrained: Pretrained | None = None,
 ) -> Fitted:
     """Train on images or features, and group them.
 
@@ -63,6 +65,7 @@ def train(
         listener: hears of the progress.
         folder: where to keep checkpoints and metrics; a checkpoint found there is resumed. None keeps nothing.
         extractor: what made the features, for the model to keep.
+        pretrained: the backbone to start from, which is used up; None for a fresh one.
 
     Raises:
         UsageError: fewer images than clusters. CoterieError: training failed; the last checkpoint is kept.
@@ -72,7 +75,12 @@ def train(
         config.device, config.precision, deterministic=config.deterministic, compiled=config.compiled
     )
     with runtime.rules():
-        return _train(rows, config, runtime, listener, folder, extractor)
+        return _train(rows, config, runtime, listener, folder, extractor, pretrained)
+
+
+def reopen(config: RunConfig) -> Pretrained | None:
+    """The pretrained backbone a configuration names, if any, for images of its size."""
+    return open_pretrained(config.backbone, side=config.data.side) if is_pretrained(config.backbone) else None
 
 
 def _train(
@@ -82,14 +90,44 @@ def _train(
     listener: Listener,
     folder: RunFolder | None,
     extractor: Extractor | None,
+    pretrained: Pretrained | None,
 ) -> Fitted:
-    blueprint = Blueprint(config.method, config.options, config.backbone, rows.shape, config.clusters)
-    method = blueprint.build(config.seed)
+    architecture = None if pretrained is None else pretrained.architecture
+    blueprint = Blueprint(config.method, config.options, config.backbone, rows.shape, config.clusters, architecture)
+    method = blueprint.build(config.seed, backbone=None if pretrained is None else pretrained.backbone)
     method.check(len(rows))
     runtime.prepare(method)
-    normalisation = Normalisation(*rows.channel_statistics()) if isinstance(rows, Store) else None
+    normalisation = normalisation_of(rows, config, pretrained) if isinstance(rows, Store) else None
     feed = feed_for(rows, normalisation, method, config, runtime.device)
-    loop = Loop(method, feed, config.train, config.seed, runtime.device, on_step=listener.advance)
+    began = time.perf_counter()
+    before = _learn(method, feed, rows, config, listener, folder) if method.trains else 0.0
+    listener.begin("embedding", len(rows), "images")
+    embedded = embed_rows(
+        method,
+        rows,
+        normalisation,
+        batch_size=config.train.embed_batch,
+        on_rows=listener.advance,
+        group=processes(),
+    )
+    listener.end()
+    labels = final_labels(embedded, config, method.metric)
+    groups = fit_groups(embedded.embeddings, labels, config.clusters, metric=method.metric)
+    model = Model(blueprint, method, normalisation, groups, config.precision, extractor)
+    held_out = feed.held_out.cpu().numpy() if isinstance(feed, EdgeFeed) else None
+    return Fitted(model, embedded, model.group(embedded), before + time.perf_counter() - began, held_out)
+
+
+def _learn(
+    method: Method,
+    feed: ImageFeed | EdgeFeed,
+    rows: Rows,
+    config: RunConfig,
+    listener: Listener,
+    folder: RunFolder | None,
+) -> float:
+    """Run the loop, from the checkpoint if there is one; returns the seconds that earlier attempts took."""
+    loop = Loop(method, feed, config.train, config.seed, feed.device, on_step=listener.advance)
     began = time.perf_counter()
     checkpoint = None if folder is None else Checkpoint(folder.checkpoint, rows.fingerprint())
     done, before = (0, 0.0) if checkpoint is None else checkpoint.restore(method, loop.optimizer)
@@ -102,12 +140,7 @@ def _train(
     listener.begin("learning", (config.train.epochs - done) * feed.steps_per_epoch, "steps")
     loop.run(done)
     listener.end()
-    embedded = embed_rows(method, rows, normalisation, batch_size=config.train.embed_batch, group=group)
-    labels = final_labels(embedded, config, method.metric)
-    groups = fit_groups(embedded.embeddings, labels, config.clusters, metric=method.metric)
-    model = Model(blueprint, method, normalisation, groups, config.precision, extractor)
-    held_out = feed.held_out.cpu().numpy() if isinstance(feed, EdgeFeed) else None
-    return Fitted(model, embedded, model.group(embedded), before + time.perf_counter() - began, held_out)
+    return before
 
 
 def feed_for(
@@ -128,6 +161,16 @@ def feed_for(
         device=device,
         seed=config.seed,
     )
+
+
+def normalisation_of(store: Store, config: RunConfig, pretrained: Pretrained | None) -> Normalisation:
+    """What is taken out of images: a pretrained backbone's mean and deviation, their own, or those of a name."""
+    named = config.data.normalisation
+    if named in STATISTICS and store.channels == 3:
+        return Normalisation(*STATISTICS[named])
+    if named == "auto" and pretrained is not None:
+        return Normalisation(pretrained.mean, pretrained.deviation)
+    return Normalisation(*store.channel_statistics())
 
 
 def check_enough(images: int, clusters: int) -> None:

@@ -1,0 +1,68 @@
+"""Backbones that come with weights: of transformers, of timm, of a finished run, or a file of ResNet weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from coterie.errors import CoterieError
+from coterie.hub import PREFIX
+from coterie.nn.pretrained import state_dicts, timm_models, vision_models
+from coterie.nn.pretrained.base import Architecture, Pretrained, width
+from coterie.nn.pretrained.own_runs import is_run, read_run
+
+__all__ = ["Architecture", "Pretrained", "build", "is_pretrained", "open_pretrained"]
+
+_TIMM = "timm:"
+_SUFFIXES = (".pth", ".pt", ".safetensors", ".bin", ".tar", ".ckpt")
+_BUILDERS = {"coterie": state_dicts.build, "transformers": vision_models.build, "timm": timm_models.build}
+
+
+def is_pretrained(name: str) -> bool:
+    """Whether a name means weights: `hf:NAME`, `timm:NAME`, a file, or a run."""
+    return name.startswith((PREFIX, _TIMM)) or name.endswith(_SUFFIXES) or Path(name).is_file() or is_run(name)
+
+
+def open_pretrained(name: str, *, side: int | None = None) -> Pretrained:
+    """The backbone a user named, with its weights. Nothing in the files it is read from is executed.
+
+    Args:
+        name: `hf:NAME` of a vision model of transformers (on the hub, in its cache, or a folder), `timm:NAME`, the
+            folder of a finished run, or a file of weights in torchvision's or the ProPos reference's layout, see
+            `coterie.nn.pretrained.state_dicts`.
+        side: pixels of the images it will be given; None for those it was trained on.
+
+    Raises:
+        UsageError: no such model or file, one that does not look at images, or a library that is not installed.
+        CoterieError: it cannot be loaded.
+    """
+    # Networks are initialised before their weights are read.
+    with torch.random.fork_rng(devices=[]):
+        if name.startswith(PREFIX):
+            return vision_models.open_model(name.removeprefix(PREFIX), side)
+        if name.startswith(_TIMM):
+            return timm_models.open_model(name.removeprefix(_TIMM), side)
+        return _open_run(name, side) if is_run(name) else state_dicts.open_file(Path(name), side)
+
+
+def _open_run(name: str, side: int | None) -> Pretrained:
+    architecture, weights, own_side, mean, deviation = read_run(name)
+    backbone = build(architecture)
+    state_dicts.fit(backbone, weights, f"{name} was made with {architecture.name}")
+    side = side or own_side
+    width(backbone.eval(), name, len(mean), side)
+    return Pretrained(name, architecture, backbone, side, mean, deviation)
+
+
+def build(architecture: Architecture) -> nn.Module:
+    """A backbone of this architecture, for weights to be loaded into; no hub is asked.
+
+    Raises:
+        UsageError: its library is not installed. CoterieError: its library is not known.
+    """
+    if architecture.library not in _BUILDERS:
+        raise CoterieError(f"a backbone of '{architecture.library}' cannot be built by this version")
+    with torch.random.fork_rng(devices=[]):
+        return _BUILDERS[architecture.library](architecture)

@@ -1,0 +1,69 @@
+"""A pretrained backbone on disk, so that a model that needs it can do without the hub: safetensors and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from coterie.config import plain, read
+from coterie.errors import CoterieError
+from coterie.files import write_atomically, write_json
+from coterie.nn.pretrained import Architecture, Pretrained, build
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write named tensors as safetensors, whole or not at all."""
+    # A format of plain rows: a copy leaves channels-last strides and shared storage behind.
+    packed = safetensors.torch.save(
+        {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    )
+    write_atomically(path, lambda stream: stream.write(packed))
+
+
+def save_backbone(pretrained: Pretrained, folder: Path) -> None:
+    """Write `backbone.json` and `backbone.safetensors` into `folder`, which is made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CoterieError(f"{folder} cannot be made: {error.strerror}") from None
+    write_tensors(folder / "backbone.safetensors", pretrained.backbone.state_dict())
+    write_json(
+        folder / "backbone.json",
+        {
+            "name": pretrained.name,
+            "architecture": plain(pretrained.architecture),
+            "side": pretrained.side,
+            "mean": list(pretrained.mean),
+            "deviation": list(pretrained.deviation),
+        },
+    )
+
+
+def load_backbone(folder: Path) -> Pretrained:
+    """The backbone saved in `folder`. Nothing in its files is executed.
+
+    Raises:
+        UsageError: the library that builds it is not installed. CoterieError: its files are damaged.
+    """
+    try:
+        described = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))
+        backbone = build(read(Architecture, described["architecture"]))
+        backbone.load_state_dict(safetensors.torch.load_file(folder / "backbone.safetensors"))
+        return Pretrained(
+            str(described["name"]),
+            read(Architecture, described["architecture"]),
+            backbone.eval(),
+            int(described["side"]),
+            tuple(described["mean"]),
+            tuple(described["deviation"]),
+        )
+    except CoterieError:
+        raise
+    except Exception as error:  # Half-written or tampered files raise nearly anything.
+        reason = " ".join(str(error).split())[:200]
+        raise CoterieError(f"the backbone in {folder} is damaged ({reason}): fit the model again") from None

@@ -1,0 +1,57 @@
+"""Tiny models of transformers in folders, as the hub would hold them, with made-up weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MEAN, DEVIATION = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
+_LAYERS = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+
+
+def dinov2(where: Path) -> Path:
+    return _saved(where, "Dinov2", "Model", image_size=28, patch_size=14, crop={"height": 28, "width": 28}, **_LAYERS)
+
+
+def resnet(where: Path) -> Path:
+    sizes: dict[str, Any] = {"embedding_size": 8, "hidden_sizes": [8, 12], "depths": [1, 1], "layer_type": "basic"}
+    return _saved(where, "ResNet", "Model", size={"shortest_edge": 40}, **sizes)
+
+
+def vit(where: Path) -> Path:
+    return _saved(where, "ViT", "Model", image_size=32, patch_size=16, crop=32, **_LAYERS)
+
+
+def mae(where: Path) -> Path:
+    return _saved(where, "ViTMAE", "Model", image_size=32, patch_size=8, crop=32, **_LAYERS)
+
+
+def swin(where: Path) -> Path:
+    sizes: dict[str, Any] = {"embed_dim": 8, "depths": [2, 2], "num_heads": [2, 2], "window_size": 4, "patch_size": 2}
+    return _saved(where, "Swin", "Model", image_size=32, drop_path_rate=0.9, hidden_dropout_prob=0.5, crop=32, **sizes)
+
+
+def clip(where: Path) -> Path:
+    text = {**_LAYERS, "vocab_size": 20, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
+    vision = {**_LAYERS, "image_size": 32, "patch_size": 16}
+    return _saved(where, "CLIP", "Model", text_config=text, vision_config=vision, projection_dim=8, crop=32)
+
+
+def bert(where: Path) -> Path:
+    return _saved(where, "Bert", "Model", vocab_size=20, **_LAYERS)
+
+
+def _saved(where: Path, family: str, kind: str, *, crop: Any = None, size: Any = None, **settings: Any) -> Path:
+    import transformers
+
+    folder = where / family.lower()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = getattr(transformers, family + kind)(getattr(transformers, family + "Config")(**settings))
+    model.save_pretrained(folder)
+    processor = {"image_mean": MEAN, "image_std": DEVIATION, "do_normalize": True, "crop_size": crop, "size": size}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder
