@@ -47,7 +47,8 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        return self.root / "model"
+        """Where the model lies; in what `coterie export --hub` wrote, that is the folder itself."""
+        return self.root if (self.root / "config.json").is_file() else self.root / "model"
 
     @property
     def checkpoint(self) -> Path:

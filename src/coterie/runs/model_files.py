@@ -24,7 +24,10 @@ from coterie.train.runtime import choose_runtime
 
 FORMAT = 2
 _GROUPS = ("centers", "concentration", "fences")
-_RUN = "run"
+RUN = "run"
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+# What the description is called where `coterie export --hub` wrote the model.
+HUB_DESCRIPTION = "config.json"
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -39,8 +42,8 @@ def save_model(model: Model, folder: Path) -> None:
         raise CoterieError(f"{folder} cannot be made: {error.strerror}") from None
     extractor = None
     if isinstance(model.extractor, Model):
-        save_model(model.extractor, folder / _RUN)
-        extractor = _RUN
+        save_model(model.extractor, folder / RUN)
+        extractor = RUN
     elif isinstance(model.extractor, Pretrained):
         extractor = f"{PREFIX}{model.extractor.name}"
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
@@ -49,7 +52,7 @@ def save_model(model: Model, folder: Path) -> None:
     packed = safetensors.torch.save(
         {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
     )
-    write_atomically(folder / "model.safetensors", lambda stream: stream.write(packed))
+    write_atomically(folder / WEIGHTS, lambda stream: stream.write(packed))
     description = {
         "format": FORMAT,
         "coterie": coterie.__version__,
@@ -58,11 +61,14 @@ def save_model(model: Model, folder: Path) -> None:
         "precision": model.precision,
         "extractor": extractor,
     }
-    write_json(folder / "model.json", description)
+    write_json(folder / DESCRIPTION, description)
 
 
-def load_model(folder: Path, *, device: str = "auto") -> Model:
+def load_model(folder: Path, *, device: str = "auto", precision: str | None = None) -> Model:
     """The model saved in `folder`. Nothing in its files is executed.
+
+    Args:
+        precision: of the backbone; None for that of training, where the device is fast in it.
 
     Raises:
         UsageError: there is no model in the folder.
@@ -75,24 +81,24 @@ def load_model(folder: Path, *, device: str = "auto") -> Model:
         blueprint = read(Blueprint, {**values, "options": options})
         given = description["normalisation"]
         normalisation = None if given is None else read(Normalisation, given)
-        tensors = safetensors.torch.load_file(folder / "model.safetensors")
+        tensors = safetensors.torch.load_file(folder / WEIGHTS)
         parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
         if len(parts["centers"]) != blueprint.clusters:
             raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
         method = blueprint.build()
         method.load_state_dict({name.removeprefix("method."): value for name, value in tensors.items()})
-        precision = _precision(device, description["precision"])
+        chosen = precision or _precision(device, description["precision"])
     except UsageError as error:
         raise CoterieError(f"the model in {folder} cannot be used: {error}") from None
     except Exception as error:  # Half-written or tampered files raise nearly anything.
         reason = " ".join(str(error).split())[:200]
         raise CoterieError(f"the model in {folder} is damaged ({reason}): fit it again") from None
-    runtime = choose_runtime(device, precision)
+    runtime = choose_runtime(device, chosen)
     runtime.prepare(method)
     method.eval()
     groups = Groups(**{name: part.to(runtime.device) for name, part in parts.items()}, metric=method.metric)
-    extractor = _saved_extractor(description.get("extractor"), folder, device)
-    return Model(blueprint, method, normalisation, groups, precision, extractor)
+    extractor = _saved_extractor(description.get("extractor"), folder, device, precision)
+    return Model(blueprint, method, normalisation, groups, chosen, extractor)
 
 
 def open_extractor(name: str, *, device: str = "auto") -> Extractor:
@@ -109,14 +115,14 @@ def open_extractor(name: str, *, device: str = "auto") -> Extractor:
     return model
 
 
-def _saved_extractor(name: Any, folder: Path, device: str) -> Extractor | None:
+def _saved_extractor(name: Any, folder: Path, device: str, precision: str | None) -> Extractor | None:
     if name is None:
         return None
-    if name == _RUN:
-        return load_model(folder / _RUN, device=device)
+    if name == RUN:
+        return load_model(folder / RUN, device=device, precision=precision)
     if isinstance(name, str) and name.startswith(PREFIX):
         return open_extractor(name, device=device)
-    raise CoterieError(f"{folder / 'model.json'} names an unknown extractor: fit the model again")
+    raise CoterieError(f"the model in {folder} names an unknown extractor: fit the model again")
 
 
 def _precision(device: str, saved: str) -> str:
@@ -125,8 +131,8 @@ def _precision(device: str, saved: str) -> str:
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
-    path = folder / "model.json"
-    if not path.is_file():
+    path = next((path for name in (DESCRIPTION, HUB_DESCRIPTION) if (path := folder / name).is_file()), None)
+    if path is None:
         raise UsageError(f"there is no model in {folder}: give a finished run or the folder a model was saved to")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
