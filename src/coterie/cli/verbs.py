@@ -7,6 +7,9 @@ import sys
 
 from coterie.cli.listening import Listening
 
+# Where a format's word stands alone, it names its file itself.
+OWN_NAME = object()
+
 
 def demo(options: argparse.Namespace) -> None:
     from coterie.console import print_comparison, results
@@ -91,6 +94,16 @@ def report(options: argparse.Namespace) -> None:
     write_report(folder, folder.read_summary())
     if not options.quiet:
         print(folder.report.resolve())
+
+
+def export(options: argparse.Namespace) -> None:
+    from coterie.export import formats
+    from coterie.workflow.export import export as workflow
+
+    given = {name: getattr(options, name) for name in formats()}
+    targets = {name: None if path is OWN_NAME else path for name, path in given.items() if path is not None}
+    with Listening(options) as listener:
+        workflow(options.folder, targets, listener, pixels=options.pixels, push=options.push, force=options.force)
 
 
 def recipes(_: argparse.Namespace) -> None:

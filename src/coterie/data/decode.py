@@ -69,11 +69,11 @@ def decode_file(path: Path, side: int) -> npt.NDArray[np.uint8]:
         raise Unreadable(f"damaged: {reason[:200]}") from None
 
 
-def short_side(path: Path) -> int | None:
-    """The shorter side of the image at `path` in pixels, from its header; None where it cannot be read."""
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of the image at `path` in pixels, from its header; None where it cannot be read."""
     try:
         with Image.open(path) as image:
-            return int(min(image.size))
+            return int(image.width), int(image.height)
     except Exception:
         return None
 

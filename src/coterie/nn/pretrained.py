@@ -31,7 +31,7 @@ class Pretrained:
         self.name = name
         self._device = device
         self._model, settings = _load(name)
-        self._model.eval().to(device)
+        self._model.eval().requires_grad_(False).to(device)
         self.side = _side(settings)
         scale = settings.get("rescale_factor", 1 / 255)
         mean = settings.get("image_mean") or _IMAGENET_MEAN
