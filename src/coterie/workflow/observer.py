@@ -56,7 +56,7 @@ class Observer:
     def __call__(self, epoch: Epoch) -> None:
         record = self.record(epoch)
         done, total = epoch.number + 1, self.loop.config.epochs
-        self.listener.describe(_status(record, total))
+        self.listener.describe(*_status(record, total))
         if self.folder is not None:
             self.folder.add_metrics(record)
         if self._frames is not None:
@@ -98,7 +98,12 @@ class Observer:
         return record
 
 
-def _status(record: dict[str, Any], epochs: int) -> str:
+def _status(record: dict[str, Any], epochs: int) -> list[str]:
+    """In the order of their importance to somebody who waits."""
     words = [f"epoch {record['epoch']}/{epochs}", f"loss {sum(record['losses'].values()):.3f}"]
-    words += [f"acc {record['acc']:.3f}"] if "acc" in record else []
-    return "  ".join(words)
+    words += [f"spread {record['spread']:.2f}"]
+    if "smallest" in record:
+        words += [f"sizes {record['smallest']}–{record['largest']}"]
+    elif "largest_share" in record:
+        words += [f"largest {record['largest_share']:.0%}"]
+    return words + [f"{name} {record[name]:.3f}" for name in ("acc", "knn") if name in record]

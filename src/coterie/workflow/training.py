@@ -100,6 +100,7 @@ def _train(
     kept = (folder, checkpoint) if group.first else (None, None)
     loop.on_epoch = Observer(loop, rows, listener, *kept, began - before, done)
     listener.begin("learning", (config.train.epochs - done) * feed.steps_per_epoch, "steps")
+    listener.describe(f"epoch {done}/{config.train.epochs}")
     loop.run(done)
     listener.end()
     embedded = embed_rows(method, rows, normalisation, batch_size=config.train.embed_batch, group=group)
