@@ -102,6 +102,10 @@ def _add_fit(group: Any) -> None:
     parser.add_argument(
         "--proportions", type=_shares, default=(), metavar="S,S,…", help="lnscc: wanted sizes of the groups"
     )
+    parser.add_argument(
+        "--track", action="append", default=[], metavar="NAME",
+        help="show the figures of metrics.jsonl in tensorboard, wandb or mlflow too (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
 
 

@@ -67,6 +67,11 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def tracking(self) -> Path:
+        """What the run's trackers call it, where there are any."""
+        return self.root / "tracking.json"
+
+    @property
     def features(self) -> Path:
         """Features that were made of images: a source for further runs."""
         return self.root / "features.npz"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,15 +38,22 @@ from coterie.workflow.assemble import Request, assemble, differences, takes_fold
 from coterie.workflow.gather import Wanted, check_kind, gather
 from coterie.workflow.listener import Listener
 from coterie.workflow.together import awaited, begin_together, end_together, train_along
+from coterie.workflow.tracking import Tracking
 from coterie.workflow.training import Fitted, check_enough, cluster_embeddings, train
 
 _THUMBNAIL_SIDE = 112
 
 
-def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False) -> dict[str, Any]:
+def fit(
+    request: Request, out: Path, listener: Listener, *, resume: bool = False, track: Sequence[str] = ()
+) -> dict[str, Any]:
     """Run a request in the folder `out`, or go on where an earlier attempt stopped.
 
     Where several processes share the run, each calls this; all but the first train along and return nothing.
+
+    Args:
+        resume: go on, where there is something to go on with.
+        track: names of trackers to feed, see `coterie.trackers`; a resumed run's earlier ones go on in any case.
 
     Returns:
         The summary, as `summary.json` holds it.
@@ -59,15 +66,19 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
         return {}
     folder = RunFolder(out)
     with awaited():
+        tracking = Tracking(folder, track, listener)
         prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())
         if prepared is not None:
             begin_together(prepared.rows, prepared.config, folder)
     if prepared is None:
         listener.note(f"{out} is finished already")
         return folder.read_summary()
-    with _withdrawn(folder, prepared.resuming):
-        fitted = train(prepared.rows, prepared.config, listener, folder=folder, extractor=prepared.extractor)
-    summary = _write_results(folder, prepared.config, prepared.rows, prepared.source, fitted, listener)
+    with tracking:
+        rows, config = prepared.rows, prepared.config
+        with _withdrawn(folder, prepared.resuming):
+            fitted = train(rows, config, listener, folder=folder, extractor=prepared.extractor, tracking=tracking)
+        summary = _write_results(folder, config, rows, prepared.source, fitted, listener)
+        tracking.conclude(summary)
     for path in (folder.scratch, folder.frames):
         path.unlink(missing_ok=True)
     end_together(folder)

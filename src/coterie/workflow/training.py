@@ -12,6 +12,7 @@ from torch import Tensor
 
 from coterie.cluster.groups import Grouping, by_size, fit_groups
 from coterie.cluster.kmeans import Metric, kmeans
+from coterie.config import plain
 from coterie.data.augment import Normalisation
 from coterie.data.base import Rows
 from coterie.data.edges import EdgeFeed
@@ -31,6 +32,7 @@ from coterie.train.loop import Loop
 from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.listener import Listener
 from coterie.workflow.observer import Observer
+from coterie.workflow.tracking import Tracking
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def train(
     *,
     folder: RunFolder | None = None,
     extractor: Extractor | None = None,
+    tracking: Tracking | None = None,
 ) -> Fitted:
     """Train on images or features, and group them.
 
@@ -63,6 +66,7 @@ def train(
         listener: hears of the progress.
         folder: where to keep checkpoints and metrics; a checkpoint found there is resumed. None keeps nothing.
         extractor: what made the features, for the model to keep.
+        tracking: the run's trackers, which are begun.
 
     Raises:
         UsageError: fewer images than clusters. CoterieError: training failed; the last checkpoint is kept.
@@ -72,7 +76,7 @@ def train(
         config.device, config.precision, deterministic=config.deterministic, compiled=config.compiled
     )
     with runtime.rules():
-        return _train(rows, config, runtime, listener, folder, extractor)
+        return _train(rows, config, runtime, listener, folder, extractor, tracking)
 
 
 def _train(
@@ -82,6 +86,7 @@ def _train(
     listener: Listener,
     folder: RunFolder | None,
     extractor: Extractor | None,
+    tracking: Tracking | None,
 ) -> Fitted:
     blueprint = Blueprint(config.method, config.options, config.backbone, rows.shape, config.clusters)
     method = blueprint.build(config.seed)
@@ -90,7 +95,6 @@ def _train(
     normalisation = Normalisation(*rows.channel_statistics()) if isinstance(rows, Store) else None
     feed = feed_for(rows, normalisation, method, config, runtime.device)
     loop = Loop(method, feed, config.train, config.seed, runtime.device, on_step=listener.advance)
-    began = time.perf_counter()
     checkpoint = None if folder is None else Checkpoint(folder.checkpoint, rows.fingerprint())
     done, before = (0, 0.0) if checkpoint is None else checkpoint.restore(method, loop.optimizer)
     if done:
@@ -98,7 +102,10 @@ def _train(
     group = processes()
     group.wait()  # Until everyone has read the checkpoint, which the first one will write over.
     kept = (folder, checkpoint) if group.first else (None, None)
-    loop.on_epoch = Observer(loop, rows, listener, *kept, began - before, done)
+    if tracking is not None:
+        tracking.begin(plain(config), done)
+    began = time.perf_counter()
+    loop.on_epoch = Observer(loop, rows, listener, *kept, began - before, done, tracking)
     listener.begin("learning", (config.train.epochs - done) * feed.steps_per_epoch, "steps")
     listener.describe(f"epoch {done}/{config.train.epochs}")
     loop.run(done)
