@@ -102,7 +102,7 @@ def test_bfloat16_does_not_leak_and_the_metadata_tell_the_conventions(
     told = {entry.key: entry.value for entry in graph.metadata_props}
     assert told["input"] == "images (n, 1, 8, 8) uint8 from 0 to 255"
     assert "resized to 8×8" in told["preparation"]
-    assert json.loads(told["clusters"]) == ["group 0", "group 1", "group 2"]
+    assert json.loads(told["clusters"]) == ["Group 0", "Group 1", "Group 2"]
     assert clusterer.model_.precision == "bfloat16"  # What is fitted stays as it is.
 
 

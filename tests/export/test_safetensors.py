@@ -38,7 +38,7 @@ def test_a_backbone_alone_with_its_conventions(run: Path, tmp_path: Path) -> Non
     assert told["input"] == "images (n, 3, 16, 16) float32 from 0 to 1"
     assert told["centers_are"].startswith("of embeddings, which a head makes")
     np.testing.assert_array_equal(np.array(json.loads(told["centers"]), dtype=np.float32), model.groups.centers)
-    assert json.loads(told["clusters"]) == ["group 0", "group 1"]
+    assert json.loads(told["clusters"]) == ["Group 0", "Group 1"]
 
 
 def test_centers_of_the_features_themselves(blobs: tuple, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def table(run: Path) -> list[dict[str, str]]:
 def test_fiftyone(run: Path, tmp_path: Path) -> None:
     export(run, {"fiftyone": tmp_path / "labels.json"})
     told = json.loads((tmp_path / "labels.json").read_text())
-    assert told["classes"] == ["group 0", "group 1"]
+    assert told["classes"] == ["Group 0", "Group 1"]
     assert list(told["labels"]) == [row["key"].removesuffix(".png") for row in table(run)]
     for row, label in zip(table(run), told["labels"].values(), strict=True):
         assert label["label"] == int(row["cluster"])
@@ -45,8 +45,8 @@ def test_coco(run: Path, tmp_path: Path) -> None:
     export(run, {"coco": tmp_path / "coco.json"})
     told = json.loads((tmp_path / "coco.json").read_text())
     assert told["categories"] == [
-        {"id": 1, "name": "group 0", "supercategory": "group"},
-        {"id": 2, "name": "group 1", "supercategory": "group"},
+        {"id": 1, "name": "Group 0", "supercategory": "group"},
+        {"id": 2, "name": "Group 1", "supercategory": "group"},
     ]
     assert [image["file_name"] for image in told["images"]] == [row["key"] for row in table(run)]
     images = {image["id"]: image for image in told["images"]}

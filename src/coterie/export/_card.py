@@ -11,7 +11,7 @@ import coterie
 from coterie.config import flat, plain
 from coterie.export._network import describe_input, preparation, takes_images
 from coterie.export.base import Subject
-from coterie.nn.pretrained import Pretrained
+from coterie.runs.model_files import read_description
 
 # Where things lay is nobody else's business.
 _PRIVATE = ("data.source", "data.features_from")
@@ -27,6 +27,7 @@ def model_card(subject: Subject) -> str:
 
 def _content(subject: Subject) -> dict[str, Any]:
     model, summary = subject.model, subject.summary
+    maker = read_description(subject.folder.model)["extractor"]
     sizes = summary.get("cluster_sizes")
     images, normalisation = takes_images(model), model.normalisation
     return {
@@ -41,7 +42,7 @@ def _content(subject: Subject) -> dict[str, Any]:
         "outliers": summary.get("outliers"),
         "scores": _scores(summary),
         "dimensions": model.groups.centers.shape[1],
-        "pretrained": model.extractor.name if isinstance(model.extractor, Pretrained) else None,
+        "pretrained": maker if isinstance(maker, str) and maker.startswith("hf:") else None,
         "input": describe_input(model, "uint8"),
         "preparation": preparation(model),
         "mean": _numbers(normalisation.mean) if normalisation is not None else None,

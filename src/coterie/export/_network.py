@@ -25,7 +25,7 @@ class Network(nn.Module):
         self._scale = 255 if pixels == "float32" and takes_images(model) else 1
         # A tracer wants to know whose parameters it meets.
         self.method = model.method
-        self.extractor = model.extractor.method if isinstance(model.extractor, Model) else None
+        self.extractor = None if model.extractor is None else model.extractor.network
         self.eval().requires_grad_(False)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
@@ -40,7 +40,7 @@ class Network(nn.Module):
         probabilities = embedded.probabilities
         if probabilities is None:
             probabilities = model.groups.probabilities(embedded.embeddings)
-        found = model.groups.assign(embedded.embeddings, probabilities)
+        found = model.group(embedded)
         return embedded.embeddings, probabilities, found.clusters, found.confidence, found.outlier
 
 

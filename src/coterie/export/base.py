@@ -66,14 +66,14 @@ class Subject:
 
     @cached_property
     def names(self) -> list[str]:
-        """Of the K clusters."""
+        """Of the K clusters, as the page has them."""
         clusters = self.model.blueprint.clusters if self.config is None else self.config.clusters
-        return [group_name(number) for number in range(clusters)]
+        return [f"Group {number}" for number in range(clusters)]
 
-
-def group_name(number: int) -> str:
-    """What a cluster is called, on the page as elsewhere."""
-    return f"group {number}"
+    @property
+    def classes(self) -> tuple[list[str], list[int]]:
+        """What the images are divided into: names, and for every image of the table its place among them."""
+        return self.names, self.assignments.clusters.tolist()
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,15 @@ def write(subject: Subject, target: Path) -> str:
     from coterie.files import write_json
     from coterie.runs.assignments import printable
 
-    table, images, annotations = subject.assignments, [], []
+    table, (names, places) = subject.assignments, subject.classes
+    images, annotations = [], []
     for place, key in enumerate(table.keys):
         size = None if subject.images is None else stored_size(subject.images / key)
         image: dict[str, Any] = {"id": place + 1, "file_name": printable(key)}
         annotation: dict[str, Any] = {
             "id": place + 1,
             "image_id": place + 1,
-            "category_id": int(table.clusters[place]) + 1,
+            "category_id": places[place] + 1,
             "iscrowd": 0,
             "score": float(table.confidence[place]),
             "outlier": bool(table.outlier[place]),
@@ -44,14 +45,12 @@ def write(subject: Subject, target: Path) -> str:
         "licenses": [],
         "images": images,
         "annotations": annotations,
-        "categories": [
-            {"id": number + 1, "name": name, "supercategory": "group"} for number, name in enumerate(subject.names)
-        ],
+        "categories": [{"id": number + 1, "name": name, "supercategory": "group"} for number, name in enumerate(names)],
     }
     write_json(target, content)
     unknown = sum("width" not in image for image in images)
     without = f"; sizes and boxes of {unknown} are left out, as the files are not there" if unknown else ""
-    return f"{target}: {len(images)} images in {len(subject.names)} categories, in COCO's layout{without}"
+    return f"{target}: {len(images)} images in {len(names)} categories, in COCO's layout{without}"
 
 
 FORMAT = Format("the assignments in the layout of COCO's annotations, each of a whole image", write)

@@ -26,17 +26,17 @@ def write(subject: Subject, target: Path) -> str:
     from coterie.files import write_json
     from coterie.runs.assignments import printable
 
-    table = subject.assignments
+    table, (names, places) = subject.assignments, subject.classes
     labels = {
         printable(key): {
-            "label": int(table.clusters[place]),
+            "label": places[place],
             "confidence": float(table.confidence[place]),
             "attributes": {"outlier": bool(table.outlier[place])},
         }
         for place, key in enumerate(_keys(table.keys, subject.images))
     }
-    write_json(target, {"classes": subject.names, "labels": labels})
-    return f"{target}: {len(labels)} images in {len(subject.names)} classes, for FiftyOne"
+    write_json(target, {"classes": names, "labels": labels})
+    return f"{target}: {len(labels)} images in {len(names)} classes, for FiftyOne"
 
 
 def _keys(keys: Sequence[str], images: Path | None) -> list[str]:

@@ -19,9 +19,10 @@ def write(subject: Subject, target: Path) -> str:
     """
     from coterie.export._card import model_card
     from coterie.files import write_text
+    from coterie.runs.model_files import saved_files
 
     card = model_card(subject)
-    for name, path in _files(subject).items():
+    for name, path in saved_files(subject.folder.model).items():
         _copy(path, target / name)
     write_text(target / _CARD, card)
     return f"{target}: ready for the Hugging Face hub, nothing is pushed; load it with coterie.load"
@@ -33,6 +34,8 @@ def push(subject: Subject, folder: Path, repository: str) -> str:
     Raises:
         UsageError: huggingface_hub is not installed. CoterieError: the hub refused; the folder is kept.
     """
+    from coterie.runs.model_files import saved_files
+
     hub = require("huggingface_hub", extra="hub", what="--push")
     api = hub.HfApi()
     try:
@@ -41,7 +44,7 @@ def push(subject: Subject, folder: Path, repository: str) -> str:
             repo_id=made.repo_id,
             folder_path=str(folder),
             repo_type="model",
-            allow_patterns=[_CARD, *_files(subject)],
+            allow_patterns=[_CARD, *saved_files(subject.folder.model)],
             commit_message="Upload a model by coterie",
         )
     except Exception as error:  # No token, no right, no network: all have their own kind.
@@ -52,18 +55,6 @@ def push(subject: Subject, folder: Path, repository: str) -> str:
 def check_push() -> None:
     """Raise a UsageError if huggingface_hub is not installed."""
     require("huggingface_hub", extra="hub", what="--push")
-
-
-def _files(subject: Subject) -> dict[str, Path]:
-    """What is copied, by its name in the hub's folder."""
-    from coterie.runs.model_files import DESCRIPTION, HUB_DESCRIPTION, RUN, WEIGHTS
-
-    model = subject.folder.model
-    described = next(path for name in (DESCRIPTION, HUB_DESCRIPTION) if (path := model / name).is_file())
-    files = {HUB_DESCRIPTION: described, WEIGHTS: model / WEIGHTS}
-    if (model / RUN).is_dir():
-        files |= {f"{RUN}/{name}": model / RUN / name for name in (DESCRIPTION, WEIGHTS)}
-    return files
 
 
 def _copy(source: Path, target: Path) -> None:

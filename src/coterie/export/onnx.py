@@ -107,8 +107,12 @@ def _difference(content: bytes, network: Any, subject: Subject) -> float | None:
         return None
     # Another number than the graph was traced with, as it must not depend on that.
     inputs = examples(subject.model, subject.pixels, 5)
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    found = session.run(None, {_input_name(subject): inputs.numpy()})
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        found = session.run(None, {_input_name(subject): inputs.numpy()})
+    except Exception as error:  # onnxruntime has its own kinds.
+        reason = " ".join(str(error).split())[:200]
+        raise CoterieError(f"--onnx: onnxruntime cannot run the graph, so nothing was written: {reason}") from None
     with torch.inference_mode():
         wanted = network(inputs)
     # Clusters follow from probabilities; of two that are equally likely, either may be found.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from coterie.errors import CoterieError, UsageError
 
@@ -31,13 +31,18 @@ class Pretrained:
         self.name = name
         self._device = device
         self._model, settings = _load(name)
-        self._model.eval().requires_grad_(False).to(device)
+        self._model.eval().to(device)
         self.side = _side(settings)
         scale = settings.get("rescale_factor", 1 / 255)
         mean = settings.get("image_mean") or _IMAGENET_MEAN
         deviation = settings.get("image_std") or _IMAGENET_DEVIATION
         self._scale = float(scale)
         self._mean, self._deviation = (torch.tensor(x, device=device).view(1, 3, 1, 1) for x in (mean, deviation))
+
+    @property
+    def network(self) -> nn.Module:
+        model: nn.Module = self._model
+        return model
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:

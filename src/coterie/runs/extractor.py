@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Extractor(Protocol):
@@ -18,6 +18,11 @@ class Extractor(Protocol):
     @property
     def side(self) -> int:
         """Of the images it takes, in pixels."""
+        ...
+
+    @property
+    def network(self) -> nn.Module:
+        """What makes the features of pixels, for whoever traces it."""
         ...
 
     def features(self, images: Tensor) -> Tensor:

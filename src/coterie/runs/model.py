@@ -82,6 +82,11 @@ class Model:
         return self.groups.assign(embedded.embeddings, embedded.probabilities)
 
     @property
+    def network(self) -> Method:
+        """The trained networks, as an extractor names them."""
+        return self.method
+
+    @property
     def channels(self) -> int:
         return self.blueprint.shape[0]
 

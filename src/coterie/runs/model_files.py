@@ -24,7 +24,9 @@ from coterie.train.runtime import choose_runtime
 
 FORMAT = 2
 _GROUPS = ("centers", "concentration", "fences")
-RUN = "run"
+_RUN = "run"
+# Folders beside the model, of what makes its features.
+_PARTS = (_RUN,)
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 # What the description is called where `coterie export --hub` wrote the model.
 HUB_DESCRIPTION = "config.json"
@@ -42,8 +44,8 @@ def save_model(model: Model, folder: Path) -> None:
         raise CoterieError(f"{folder} cannot be made: {error.strerror}") from None
     extractor = None
     if isinstance(model.extractor, Model):
-        save_model(model.extractor, folder / RUN)
-        extractor = RUN
+        save_model(model.extractor, folder / _RUN)
+        extractor = _RUN
     elif isinstance(model.extractor, Pretrained):
         extractor = f"{PREFIX}{model.extractor.name}"
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
@@ -74,7 +76,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         UsageError: there is no model in the folder.
         CoterieError: its files are damaged or of another version.
     """
-    description = _read_description(folder)
+    description = read_description(folder)
     try:
         values = {name: description[name] for name in Blueprint.__dataclass_fields__}
         options = read(method_type(values["method"]).Config, values["options"], where="options")
@@ -101,6 +103,19 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     return Model(blueprint, method, normalisation, groups, chosen, extractor)
 
 
+def saved_files(folder: Path) -> dict[str, Path]:
+    """Every file of the model saved in `folder`, by its name in a folder for the hub, where `load_model` reads it too.
+
+    Raises:
+        UsageError: there is no model in the folder.
+    """
+    files = {HUB_DESCRIPTION: _description_file(folder), WEIGHTS: folder / WEIGHTS}
+    for part in _PARTS:
+        found = (path for path in sorted((folder / part).glob("*")) if path.suffix in (".json", ".safetensors"))
+        files |= {f"{part}/{path.name}": path for path in found}
+    return files
+
+
 def open_extractor(name: str, *, device: str = "auto") -> Extractor:
     """What a user named to make features: `hf:NAME`, or the folder of a finished run that embeds images.
 
@@ -118,8 +133,8 @@ def open_extractor(name: str, *, device: str = "auto") -> Extractor:
 def _saved_extractor(name: Any, folder: Path, device: str, precision: str | None) -> Extractor | None:
     if name is None:
         return None
-    if name == RUN:
-        return load_model(folder / RUN, device=device, precision=precision)
+    if name == _RUN:
+        return load_model(folder / _RUN, device=device, precision=precision)
     if isinstance(name, str) and name.startswith(PREFIX):
         return open_extractor(name, device=device)
     raise CoterieError(f"the model in {folder} names an unknown extractor: fit the model again")
@@ -130,10 +145,20 @@ def _precision(device: str, saved: str) -> str:
     return saved if choose_runtime(device).precision == saved else "float32"
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    path = next((path for name in (DESCRIPTION, HUB_DESCRIPTION) if (path := folder / name).is_file()), None)
-    if path is None:
-        raise UsageError(f"there is no model in {folder}: give a finished run or the folder a model was saved to")
+def _description_file(folder: Path) -> Path:
+    for name in (DESCRIPTION, HUB_DESCRIPTION):
+        if (folder / name).is_file():
+            return folder / name
+    raise UsageError(f"there is no model in {folder}: give a finished run or the folder a model was saved to")
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """What `model.json` says, as far as its format is known.
+
+    Raises:
+        UsageError: there is no model in the folder. CoterieError: it is damaged or of another version.
+    """
+    path = _description_file(folder)
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         written_in, version = description["format"], description["coterie"]
