@@ -108,7 +108,9 @@ def _difference(content: bytes, network: Any, subject: Subject) -> float | None:
     # Another number than the graph was traced with, as it must not depend on that.
     inputs = examples(subject.model, subject.pixels, 5)
     try:
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        quiet = onnxruntime.SessionOptions()
+        quiet.log_severity_level = 4  # What goes wrong is raised as well.
+        session = onnxruntime.InferenceSession(content, quiet, providers=["CPUExecutionProvider"])
         found = session.run(None, {_input_name(subject): inputs.numpy()})
     except Exception as error:  # onnxruntime has its own kinds.
         reason = " ".join(str(error).split())[:200]
