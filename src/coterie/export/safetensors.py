@@ -1,7 +1,7 @@
 """The backbone's weights alone, as safetensors: for another project to start from, without coterie.
 
-Names are the backbone's own, which for a ResNet are torchvision's and timm's, so that a strict `load_state_dict` takes
-them (into timm's `num_classes=0`; torchvision's classifier is not there). The header's metadata, all strings, says:
+Names are the backbone's own, which for a ResNet are torchvision's without the classifier. The header's metadata, all
+strings, says:
 
     architecture    the backbone's name, such as resnet18-small
     features        width of what it gives
