@@ -93,7 +93,8 @@ def test_a_model_on_the_features_of_another(blobs: tuple, tmp_path: Path) -> Non
         tmp_path / "card" / "model.safetensors"
     ).read_bytes()
     with pytest.raises(UsageError, match=r"no assignments\.csv"):
-        loaded.export(coco=tmp_path / "coco.json")
+        loaded.export(hub=tmp_path / "third", coco=tmp_path / "coco.json")
+    assert not (tmp_path / "third").exists()
 
 
 def test_a_push_uploads_what_was_written_and_nothing_else(run: Path, tmp_path: Path, hub: list[Any]) -> None:

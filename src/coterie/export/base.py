@@ -58,7 +58,7 @@ class Subject:
         """Empty where there is none."""
         return self.folder.read_summary() if self.folder.config.is_file() else {}
 
-    @property
+    @cached_property
     def images(self) -> Path | None:
         """The folder that holds the images, if it is still there."""
         path = None if self.config is None else Path(self.config.data.source)
@@ -72,7 +72,11 @@ class Subject:
 
     @property
     def classes(self) -> tuple[list[str], list[int]]:
-        """What the images are divided into: names, and for every image of the table its place among them."""
+        """What the images are divided into: names, and for every image of the table its place among them.
+
+        Raises:
+            UsageError: there is no table.
+        """
         return self.names, self.assignments.clusters.tolist()
 
 

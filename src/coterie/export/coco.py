@@ -15,6 +15,10 @@ from typing import Any
 from coterie.export.base import Format, Subject
 
 
+def check(subject: Subject) -> None:
+    _ = subject.assignments
+
+
 def write(subject: Subject, target: Path) -> str:
     import coterie
     from coterie.data.decode import stored_size
@@ -53,4 +57,4 @@ def write(subject: Subject, target: Path) -> str:
     return f"{target}: {len(images)} images in {len(names)} categories, in COCO's layout{without}"
 
 
-FORMAT = Format("the assignments in the layout of COCO's annotations, each of a whole image", write)
+FORMAT = Format("the assignments in the layout of COCO's annotations, each of a whole image", write, check)

@@ -22,6 +22,10 @@ from coterie.errors import UsageError
 from coterie.export.base import Format, Subject
 
 
+def check(subject: Subject) -> None:
+    _keys(subject.assignments.keys, subject.images)
+
+
 def write(subject: Subject, target: Path) -> str:
     from coterie.files import write_json
     from coterie.runs.assignments import printable
@@ -60,4 +64,4 @@ def _without_ending(key: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_SUFFIXES else key
 
 
-FORMAT = Format("the assignments as FiftyOne's labels.json", write)
+FORMAT = Format("the assignments as FiftyOne's labels.json", write, check)

@@ -25,7 +25,7 @@ def write(subject: Subject, target: Path) -> str:
     for name, path in saved_files(subject.folder.model).items():
         _copy(path, target / name)
     write_text(target / _CARD, card)
-    return f"{target}: ready for the Hugging Face hub, nothing is pushed; load it with coterie.load"
+    return f"{target}: ready for the Hugging Face hub; coterie.load reads it"
 
 
 def push(subject: Subject, folder: Path, repository: str) -> str:
