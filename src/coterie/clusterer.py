@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
 from coterie.runs.model_files import load_model, open_extractor, save_model
 from coterie.workflow.assemble import Request, assemble, open_backbone, reading_of
+from coterie.workflow.export import export
 from coterie.workflow.gather import Wanted, check_kind, gather, wanted_by
 from coterie.workflow.listener import Listener
 from coterie.workflow.training import train
@@ -137,8 +139,25 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         """Write the model and the assignments into the folder `path`; `coterie.load` reads them."""
         folder = RunFolder(Path(path))
         save_model(self._fitted(), folder.model)
-        table = Assignments(self.keys_, self.labels_, self.confidence_, self.outliers_)
-        write_text(folder.assignments, table.to_csv())
+        if hasattr(self, "labels_"):  # A model from elsewhere may have come without.
+            table = Assignments(self.keys_, self.labels_, self.confidence_, self.outliers_)
+            write_text(folder.assignments, table.to_csv())
+
+    def export(self, *, pixels: str = "uint8", force: bool = False, **targets: str | Path) -> list[Path]:
+        """Write the model and the assignments in formats that other programs read, as `coterie export` does.
+
+        Args:
+            pixels: what an exported network takes images as, "uint8" (0–255) or "float32" (0–1).
+            force: replace what is there.
+            targets: by the name of a format, the file or folder to write: `onnx="model.onnx"`, see `coterie.export`.
+
+        Raises:
+            UsageError: an unknown format, a target that exists, or a package that is missing.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(folder)
+            paths = {name: Path(path) for name, path in targets.items()}
+            return export(Path(folder), paths, pixels=pixels, force=force)
 
     def _fitted(self) -> Model:
         if not hasattr(self, "model_"):

@@ -44,6 +44,15 @@ def plain(config: Any) -> Any:
     return [plain(value) for value in config] if isinstance(config, (tuple, list)) else config
 
 
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """What `plain` gives, without sections: `{"train": {"epochs": 5}}` becomes `{"train.epochs": 5}`."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        full = f"{before}{name}"
+        found |= flat(value, f"{full}.") if isinstance(value, Mapping) else {full: value}
+    return found
+
+
 def coerce(value: Any, hint: Any, *, where: str) -> Any:
     """`value` as the type `hint` wants it, where that loses nothing; otherwise a UsageError."""
     origin, arguments = get_origin(hint), get_args(hint)

@@ -1,118 +1,24 @@
-"""What a person sees while coterie works: notes and progress on standard error, results on standard output."""
+"""Results as a person reads them, on standard output."""
 
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from coterie.bench.base import Result
 from coterie.evaluate.choose_k import Choice
 from coterie.evaluate.probe import ProbeScores
 from coterie.workflow.evaluate import Evaluation
-from coterie.workflow.listener import Listener
-
-# Seconds between lines where there is no terminal to draw a bar on.
-_LOG_EVERY = 15.0
 
 
 def results() -> Console:
     """Standard output, for what was asked for."""
     return Console(highlight=False, soft_wrap=True)
-
-
-class ConsoleListener(Listener):
-    """Notes as lines; stages as a bar on a terminal, as a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bar: Progress | None = None
-        self._stage, self._total, self._done, self._unit, self._status = "", 0, 0, "", ""
-        self._began = self._logged = 0.0
-
-    def note(self, text: str) -> None:
-        self._console.print(Text(text))
-
-    def begin(self, stage: str, total: int, unit: str) -> None:
-        self._stage, self._total, self._done, self._unit, self._status = stage, total, 0, unit, ""
-        self._began = self._logged = time.monotonic()
-        if self._console.is_terminal:
-            self._bar = Progress(*_columns(unit), console=self._console, transient=True)
-            self._bar.start()
-            self._bar.add_task(stage, total=total, status="")
-
-    def advance(self, steps: int = 1) -> None:
-        super().advance(steps)
-        self._done += steps
-        if self._bar is not None:
-            self._bar.advance(self._bar.task_ids[0], steps)
-        elif time.monotonic() - self._logged >= _LOG_EVERY:
-            self._logged = time.monotonic()
-            self._log()
-
-    def describe(self, status: str) -> None:
-        self._status = status
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], status=status)
-
-    def end(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-        seconds = time.monotonic() - self._began
-        if self._status and self._total:
-            self.note(f"{self._stage}: {self._status}, {seconds:.0f} s")
-
-    def close(self) -> None:
-        """Leave the terminal as it was, whatever happened."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def _log(self) -> None:
-        seconds = time.monotonic() - self._began
-        left = seconds / self._done * (self._total - self._done)
-        rate = self._done / seconds
-        words = f"{self._stage}: {self._done}/{self._total} {self._unit}, {rate:.1f}/s, {left:.0f} s left"
-        self.note(f"{words}  {self._status}".rstrip())
-
-
-def _columns(unit: str) -> list[ProgressColumn]:
-    """Narrow enough for eighty characters."""
-    one_line = Column(no_wrap=True, overflow="ellipsis")
-    return [
-        SpinnerColumn(),
-        TextColumn("{task.description}", table_column=one_line),
-        BarColumn(bar_width=12),
-        _Rate(unit),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[status]}", table_column=one_line),
-    ]
-
-
-class _Rate(ProgressColumn):
-    def __init__(self, unit: str) -> None:
-        super().__init__(table_column=Column(no_wrap=True))
-        self._unit = unit
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        share = f"{task.percentage:.0f}%"
-        return Text(share if speed is None else f"{share} {speed:.0f} {self._unit}/s")
 
 
 def print_comparison(summary: dict[str, Any], out: Console) -> None:

@@ -23,7 +23,7 @@ class Listening:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Listener:
-        from coterie.console import ConsoleListener
+        from coterie.progress import ConsoleListener
         from coterie.workflow.listener import Listener
 
         self._listener = Listener() if self._silent else ConsoleListener()

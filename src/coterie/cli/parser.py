@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(group)
     _add_probe(group)
     _add_report(group)
+    _add_export(group)
     _add_choose_k(group)
     _add_recipes(group)
     _add_bench(group)
@@ -111,6 +112,10 @@ def _add_fit(group: Any) -> None:
     parser.add_argument(
         "--proportions", type=_shares, default=(), metavar="S,S,…", help="lnscc: wanted sizes of the groups"
     )
+    parser.add_argument(
+        "--track", action="append", default=[], metavar="NAME",
+        help="show the figures of metrics.jsonl in tensorboard, wandb or mlflow too (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
     _add_reading(parser)
 
@@ -179,6 +184,26 @@ def _add_probe(group: Any) -> None:
 def _add_report(group: Any) -> None:
     parser = _verb(group, "report", verbs.report, "build report.html anew", "coterie report groups")
     parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+
+
+def _add_export(group: Any) -> None:
+    from coterie.export import formats
+
+    parser = _verb(
+        group, "export", verbs.export, "take a run elsewhere, in formats that other programs read",
+        "coterie export groups --onnx --coco groups.json\n  coterie export groups --hub card --push me/my-groups",
+    )  # fmt: skip
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run, or what Clusterer.save wrote")
+    for name, kind in formats().items():
+        optional: dict[str, Any] = {} if kind.default is None else {"nargs": "?", "const": verbs.OWN_NAME}
+        standard = "" if kind.default is None else f" (default RUN/{kind.default})"
+        parser.add_argument(f"--{name}", type=Path, metavar=kind.target, help=f"{kind.about}{standard}", **optional)
+    parser.add_argument(
+        "--pixels", default="uint8", help="what an exported network takes: uint8 from 0 to 255 (default), or float32 "
+        "from 0 to 1",
+    )  # fmt: skip
+    parser.add_argument("--push", metavar="USER/NAME", help="upload what --hub wrote; nothing is uploaded without this")
+    parser.add_argument("--force", action="store_true", help="replace what is there")
 
 
 def _add_recipes(group: Any) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 from coterie.cli.listening import Listening
 
+# Where a format's word stands alone, it names its file itself.
+OWN_NAME = object()
+
 
 def _reading(options: argparse.Namespace) -> dict[str, Any]:
     """How a source is to be read, as far as it was said."""
@@ -43,7 +46,7 @@ def fit(options: argparse.Namespace) -> None:
         compiled=options.compile,
     )
     with joined(), Listening(options, silent=not processes().first) as listener:
-        summary = workflow.fit(request, options.out, listener, resume=options.resume)
+        summary = workflow.fit(request, options.out, listener, resume=options.resume, track=options.track)
     if summary and not options.quiet:
         from coterie.console import print_comparison, results
 
@@ -101,6 +104,16 @@ def report(options: argparse.Namespace) -> None:
     write_report(folder, folder.read_summary())
     if not options.quiet:
         print(folder.report.resolve())
+
+
+def export(options: argparse.Namespace) -> None:
+    from coterie.export import formats
+    from coterie.workflow.export import export as workflow
+
+    given = {name: getattr(options, name) for name in formats()}
+    targets = {name: None if path is OWN_NAME else path for name, path in given.items() if path is not None}
+    with Listening(options) as listener:
+        workflow(options.folder, targets, listener, pixels=options.pixels, push=options.push, force=options.force)
 
 
 def recipes(_: argparse.Namespace) -> None:

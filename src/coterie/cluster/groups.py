@@ -46,11 +46,17 @@ class Groups:
     def assign(self, embeddings: Tensor, probabilities: Tensor | None = None) -> Grouping:
         """Group embeddings (N, d); a method's own `probabilities` (N, K) decide where there are any."""
         distances = _distances(embeddings, self.centers, self.metric)
-        if probabilities is None:
-            probabilities = (-self.concentration * distances).softmax(dim=1)
+        probabilities = self._by_distance(distances) if probabilities is None else probabilities
         confidence, clusters = probabilities.max(dim=1)
         distance = distances.gather(1, clusters.unsqueeze(1)).squeeze(1)
         return Grouping(clusters, confidence, distance > self.fences[clusters])
+
+    def probabilities(self, embeddings: Tensor) -> Tensor:
+        """How surely embeddings (N, d) belong to each cluster, (N, K), by their distances to the centers."""
+        return self._by_distance(_distances(embeddings, self.centers, self.metric))
+
+    def _by_distance(self, distances: Tensor) -> Tensor:
+        return (-self.concentration * distances).softmax(dim=1)
 
 
 def fit_groups(embeddings: Tensor, labels: Tensor, n_clusters: int, *, metric: Metric = "cosine") -> Groups:

@@ -76,11 +76,11 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
         raise Unreadable(f"damaged: {reason[:200]}") from None
 
 
-def short_side(file: Path | BinaryIO) -> int | None:
-    """The shorter side of the image in a file in pixels, from its header; None where it cannot be read."""
+def stored_size(file: Path | BinaryIO) -> tuple[int, int] | None:
+    """Width and height of the image in a file in pixels, from its header; None where it cannot be read."""
     try:
         with Image.open(file) as image:
-            return int(min(image.size))
+            return int(image.width), int(image.height)
     except Exception:
         return None
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from coterie.data.arrays import checked_keys, numbered_labels
 from coterie.data.base import Outline, looks_grey
-from coterie.data.decode import Unreadable, decode_file, short_side
+from coterie.data.decode import Unreadable, decode_file, stored_size
 from coterie.data.folder import Skipped
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.hub import PREFIX, quietly, reason
@@ -68,7 +68,8 @@ class HubSource:
 
     def _short_side(self, place: int) -> int | None:
         with contextlib.suppress(Unreadable):
-            return short_side(self._file(place))
+            size = stored_size(self._file(place))
+            return None if size is None else min(size)
         return None
 
     def _file(self, place: int) -> Path | BinaryIO:

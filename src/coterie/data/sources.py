@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from coterie.data.arrays import ArraySource, checked_keys, numbered_labels
 from coterie.data.base import Outline, Source, looks_grey
-from coterie.data.decode import decode_file, short_side
+from coterie.data.decode import decode_file, stored_size
 from coterie.data.features import Features, checked_features
 from coterie.data.folder import find_images
 from coterie.data.hub import open_hub
@@ -44,7 +44,7 @@ class FolderSource:
 
     def outline(self) -> Outline:
         step = max(1, len(self._paths) // 200)
-        sides = [side for path in self._paths[::step] if (side := short_side(path)) is not None]
+        sides = [min(size) for path in self._paths[::step] if (size := stored_size(path)) is not None]
         return Outline(len(self._paths), int(statistics.median(sides)) if sides else 32, looks_grey(self))
 
     def identity(self) -> str | None:

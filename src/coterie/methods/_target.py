@@ -57,6 +57,10 @@ class TargetMethod(Method):
         encoded = self.target_encoder.each(views, joint=self.config.joint_views)
         return [self.target_projector(features) for features in encoded]
 
+    @property
+    def embedding_encoder(self) -> Encoder:
+        return self.target_encoder
+
     def embed(self, images: Tensor) -> Tensor:
         """Normalised target projections ẑ'."""
         return F.normalize(self.target_projector(self.target_encoder(images)), dim=1)

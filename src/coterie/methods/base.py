@@ -13,6 +13,7 @@ from coterie.cluster.clustering import Clustering
 from coterie.cluster.kmeans import Metric
 from coterie.data.edges import GraphConfig
 from coterie.data.loader import View
+from coterie.nn.encoder import Encoder
 from coterie.schedule import Progress
 
 
@@ -80,6 +81,11 @@ class Method(nn.Module):
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (n, d), of any length where `metric` is cosine."""
         raise NotImplementedError
+
+    @property
+    def embedding_encoder(self) -> Encoder | None:
+        """The encoder that `embed` goes through; None for a method on features."""
+        return getattr(self, "encoder", None)
 
     def features(self, images: Tensor) -> Tensor:
         """What the encoder makes of images before any head, (n, F), for linear evaluation."""

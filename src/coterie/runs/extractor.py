@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from coterie.data.augment import Normalisation
 from coterie.nn.pretrained import Pretrained
@@ -23,6 +23,11 @@ class Extractor(Protocol):
     @property
     def side(self) -> int:
         """Of the images it takes, in pixels."""
+        ...
+
+    @property
+    def network(self) -> nn.Module:
+        """What makes the features of pixels, for whoever traces it."""
         ...
 
     def features(self, images: Tensor) -> Tensor:
@@ -51,6 +56,10 @@ class BackboneExtractor:
     @property
     def side(self) -> int:
         return self.pretrained.side or _SIDE
+
+    @property
+    def network(self) -> nn.Module:
+        return self.pretrained.backbone
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:

@@ -47,7 +47,8 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        return self.root / "model"
+        """Where the model lies; in what `coterie export --hub` wrote, that is the folder itself."""
+        return self.root if (self.root / "config.json").is_file() else self.root / "model"
 
     @property
     def checkpoint(self) -> Path:
@@ -64,6 +65,11 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def tracking(self) -> Path:
+        """What the run's trackers call it, where there are any."""
+        return self.root / "tracking.json"
 
     @property
     def features(self) -> Path:

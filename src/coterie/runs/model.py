@@ -89,6 +89,11 @@ class Model:
         return self.groups.assign(embedded.embeddings, embedded.probabilities)
 
     @property
+    def network(self) -> Method:
+        """The trained networks, as an extractor names them."""
+        return self.method
+
+    @property
     def channels(self) -> int:
         return self.blueprint.shape[0]
 
@@ -137,14 +142,20 @@ def embed_rows(
     The processes of a `group` embed a share each, and then have all.
     """
     method.eval()
-    embeddings, probabilities = [], []
+    parts = []
     device = next(method.parameters()).device
     for inputs in batches(rows, normalisation, device, batch_size, group.share(len(rows))):
-        embeddings.append(method.embed(inputs))
-        probabilities.append(method.assign(inputs))
+        parts.append(embed_batch(method, inputs))
         on_rows(len(inputs))
-    known = [part for part in probabilities if part is not None]
+    embeddings = [part.embeddings for part in parts]
+    known = [part.probabilities for part in parts if part.probabilities is not None]
     joined, heads = (group.gather_shares(torch.cat(each), len(rows)) if each else None for each in (embeddings, known))
     assert joined is not None
-    joined = F.normalize(joined, dim=1) if method.metric == "cosine" else joined
     return Embedded(joined.clone(), None if heads is None else heads.clone())
+
+
+def embed_batch(method: Method, inputs: Tensor) -> Embedded:
+    """Embed inputs (n, …) as the networks take them."""
+    embeddings = method.embed(inputs)
+    embeddings = F.normalize(embeddings, dim=1) if method.metric == "cosine" else embeddings
+    return Embedded(embeddings, method.assign(inputs))

@@ -25,6 +25,11 @@ from coterie.train.runtime import choose_runtime
 FORMAT = 2
 _GROUPS = ("centers", "concentration", "fences")
 _RUN, _BACKBONE = "run", "backbone"
+# Folders beside the model, of what makes its features.
+_PARTS = (_RUN, _BACKBONE)
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+# What the description is called where `coterie export --hub` wrote the model.
+HUB_DESCRIPTION = "config.json"
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -46,7 +51,7 @@ def save_model(model: Model, folder: Path) -> None:
         extractor = _BACKBONE
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
     tensors |= {f"groups.{name}": getattr(model.groups, name) for name in _GROUPS}
-    write_tensors(folder / "model.safetensors", tensors)
+    write_tensors(folder / WEIGHTS, tensors)
     description = {
         "format": FORMAT,
         "coterie": coterie.__version__,
@@ -55,17 +60,20 @@ def save_model(model: Model, folder: Path) -> None:
         "precision": model.precision,
         "extractor": extractor,
     }
-    write_json(folder / "model.json", description)
+    write_json(folder / DESCRIPTION, description)
 
 
-def load_model(folder: Path, *, device: str = "auto") -> Model:
+def load_model(folder: Path, *, device: str = "auto", precision: str | None = None) -> Model:
     """The model saved in `folder`. Nothing in its files is executed.
+
+    Args:
+        precision: of the backbone; None for that of training, where the device is fast in it.
 
     Raises:
         UsageError: there is no model in the folder.
         CoterieError: its files are damaged or of another version.
     """
-    description = _read_description(folder)
+    description = read_description(folder)
     try:
         values = {"architecture": None, **description}
         values = {name: values[name] for name in Blueprint.__dataclass_fields__}
@@ -73,24 +81,37 @@ def load_model(folder: Path, *, device: str = "auto") -> Model:
         blueprint = read(Blueprint, {**values, "options": options})
         given = description["normalisation"]
         normalisation = None if given is None else read(Normalisation, given)
-        tensors = safetensors.torch.load_file(folder / "model.safetensors")
+        tensors = safetensors.torch.load_file(folder / WEIGHTS)
         parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
         if len(parts["centers"]) != blueprint.clusters:
             raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
         method = blueprint.build()
         method.load_state_dict({name.removeprefix("method."): value for name, value in tensors.items()})
-        precision = _precision(device, description["precision"])
+        chosen = precision or _precision(device, description["precision"])
     except UsageError as error:
         raise CoterieError(f"the model in {folder} cannot be used: {error}") from None
     except Exception as error:  # Half-written or tampered files raise nearly anything.
         reason = " ".join(str(error).split())[:200]
         raise CoterieError(f"the model in {folder} is damaged ({reason}): fit it again") from None
-    runtime = choose_runtime(device, precision)
+    runtime = choose_runtime(device, chosen)
     runtime.prepare(method)
     method.eval()
     groups = Groups(**{name: part.to(runtime.device) for name, part in parts.items()}, metric=method.metric)
-    extractor = _saved_extractor(description.get("extractor"), folder, device)
-    return Model(blueprint, method, normalisation, groups, precision, extractor)
+    extractor = _saved_extractor(description.get("extractor"), folder, device, precision)
+    return Model(blueprint, method, normalisation, groups, chosen, extractor)
+
+
+def saved_files(folder: Path) -> dict[str, Path]:
+    """Every file of the model saved in `folder`, by its name in a folder for the hub, where `load_model` reads it too.
+
+    Raises:
+        UsageError: there is no model in the folder.
+    """
+    files = {HUB_DESCRIPTION: _description_file(folder), WEIGHTS: folder / WEIGHTS}
+    for part in _PARTS:
+        found = (path for path in sorted((folder / part).glob("*")) if path.suffix in (".json", ".safetensors"))
+        files |= {f"{part}/{path.name}": path for path in found}
+    return files
 
 
 def open_extractor(name: str, *, device: str = "auto") -> Extractor:
@@ -107,14 +128,14 @@ def open_extractor(name: str, *, device: str = "auto") -> Extractor:
     return model
 
 
-def _saved_extractor(name: Any, folder: Path, device: str) -> Extractor | None:
+def _saved_extractor(name: Any, folder: Path, device: str, precision: str | None) -> Extractor | None:
     if name is None:
         return None
     if name == _RUN:
-        return load_model(folder / _RUN, device=device)
+        return load_model(folder / _RUN, device=device, precision=precision)
     if name == _BACKBONE:
         return BackboneExtractor(load_backbone(folder / _BACKBONE), choose_runtime(device).device)
-    raise CoterieError(f"{folder / 'model.json'} names an unknown extractor: fit the model again")
+    raise CoterieError(f"the model in {folder} names an unknown extractor: fit the model again")
 
 
 def _precision(device: str, saved: str) -> str:
@@ -122,10 +143,20 @@ def _precision(device: str, saved: str) -> str:
     return saved if choose_runtime(device).precision == saved else "float32"
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    path = folder / "model.json"
-    if not path.is_file():
-        raise UsageError(f"there is no model in {folder}: give a finished run or the folder a model was saved to")
+def _description_file(folder: Path) -> Path:
+    for name in (DESCRIPTION, HUB_DESCRIPTION):
+        if (folder / name).is_file():
+            return folder / name
+    raise UsageError(f"there is no model in {folder}: give a finished run or the folder a model was saved to")
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """What `model.json` says, as far as its format is known.
+
+    Raises:
+        UsageError: there is no model in the folder. CoterieError: it is damaged or of another version.
+    """
+    path = _description_file(folder)
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         written_in, version = description["format"], description["coterie"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,22 @@ from coterie.workflow.assemble import Request, assemble, differences, open_backb
 from coterie.workflow.gather import Wanted, check_kind, gather
 from coterie.workflow.listener import Listener
 from coterie.workflow.together import awaited, begin_together, end_together, train_along
+from coterie.workflow.tracking import Tracking
 from coterie.workflow.training import Fitted, check_enough, cluster_embeddings, train
 
 _THUMBNAIL_SIDE = 112
 
 
-def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False) -> dict[str, Any]:
+def fit(
+    request: Request, out: Path, listener: Listener, *, resume: bool = False, track: Sequence[str] = ()
+) -> dict[str, Any]:
     """Run a request in the folder `out`, or go on where an earlier attempt stopped.
 
     Where several processes share the run, each calls this; all but the first train along and return nothing.
+
+    Args:
+        resume: go on, where there is something to go on with.
+        track: names of trackers to feed, see `coterie.trackers`; a resumed run's earlier ones go on in any case.
 
     Returns:
         The summary, as `summary.json` holds it.
@@ -60,15 +67,18 @@ def fit(request: Request, out: Path, listener: Listener, *, resume: bool = False
         return {}
     folder = RunFolder(out)
     with awaited():
+        tracking = Tracking(folder, track, listener)
         prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())
         if prepared is not None:
             begin_together(prepared.rows, prepared.config, folder)
     if prepared is None:
         listener.note(f"{out} is finished already")
         return folder.read_summary()
-    with _withdrawn(folder, prepared.resuming):
-        fitted = _train(prepared, folder, listener)
-    summary = _write_results(folder, prepared.config, prepared.rows, prepared.source, fitted, listener)
+    with tracking:
+        with _withdrawn(folder, prepared.resuming):
+            fitted = _train(prepared, folder, listener, tracking)
+        summary = _write_results(folder, prepared.config, prepared.rows, prepared.source, fitted, listener)
+        tracking.conclude(summary)
     for path in (folder.scratch, folder.frames):
         path.unlink(missing_ok=True)
     end_together(folder)
@@ -106,9 +116,16 @@ def _prepare(request: Request, folder: RunFolder, listener: Listener, *, resume:
     return _Prepared(config, source, rows, extractor, pretrained, resume)
 
 
-def _train(prepared: _Prepared, folder: RunFolder, listener: Listener) -> Fitted:
-    extractor, pretrained = prepared.extractor, prepared.pretrained
-    return train(prepared.rows, prepared.config, listener, folder=folder, extractor=extractor, pretrained=pretrained)
+def _train(prepared: _Prepared, folder: RunFolder, listener: Listener, tracking: Tracking) -> Fitted:
+    return train(
+        prepared.rows,
+        prepared.config,
+        listener,
+        folder=folder,
+        extractor=prepared.extractor,
+        pretrained=prepared.pretrained,
+        tracking=tracking,
+    )
 
 
 @contextlib.contextmanager

@@ -22,8 +22,8 @@ class Listener:
         if self.stopping:
             raise KeyboardInterrupt
 
-    def describe(self, status: str) -> None:
-        """A short word on how the stage goes."""
+    def describe(self, *words: str) -> None:
+        """How the stage goes, in short words of which the first is the most important."""
 
     def end(self) -> None:
         """The stage is over."""

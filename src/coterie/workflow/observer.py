@@ -1,4 +1,4 @@
-"""What follows every epoch: a word to the listener, a line of metrics, a checkpoint, a frame of the map."""
+"""What follows every epoch: a word to the listener, a line of metrics (also for trackers), a checkpoint, a frame."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from coterie.runs.frames import Frames
 from coterie.train.checkpoint import Checkpoint
 from coterie.train.loop import Epoch, Loop
 from coterie.workflow.listener import Listener
+from coterie.workflow.tracking import Tracking
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Observer:
         folder, checkpoint: where to keep things; None keeps nothing.
         began: when learning began, in seconds of `time.perf_counter`, earlier attempts reckoned in.
         done: epochs that earlier attempts did; what they kept beyond is dropped, as it will be repeated.
+        tracking: the run's trackers, if any.
     """
 
     loop: Loop
@@ -38,6 +40,7 @@ class Observer:
     checkpoint: Checkpoint | None
     began: float
     done: int = 0
+    tracking: Tracking | None = None
     _previous: np.ndarray[Any, np.dtype[np.int64]] | None = None
     _frames: Frames | None = field(init=False, default=None)
 
@@ -56,9 +59,11 @@ class Observer:
     def __call__(self, epoch: Epoch) -> None:
         record = self.record(epoch)
         done, total = epoch.number + 1, self.loop.config.epochs
-        self.listener.describe(_status(record, total))
+        self.listener.describe(*_status(record, total))
         if self.folder is not None:
             self.folder.add_metrics(record)
+        if self.tracking is not None:
+            self.tracking.log(record)
         if self._frames is not None:
             self._frames.take(self.loop.method, self.rows, done, total)
         if self.checkpoint is not None:
@@ -88,8 +93,8 @@ class Observer:
         if len(clustering.centers) != self.loop.method.n_clusters:
             return record  # A finer grain than the clusters that were asked for.
         labels = clustering.labels.cpu().numpy()
-        sizes = np.bincount(labels)
-        record["smallest"], record["largest"] = int(sizes.min()), int(sizes.max())
+        sizes = np.bincount(labels, minlength=self.loop.method.n_clusters)
+        record |= {"smallest": int(sizes.min()), "median_size": float(np.median(sizes)), "largest": int(sizes.max())}
         if self._previous is not None:
             record["agreement"] = normalised_mutual_information(confusion(self._previous, labels))
         self._previous = labels
@@ -98,7 +103,12 @@ class Observer:
         return record
 
 
-def _status(record: dict[str, Any], epochs: int) -> str:
+def _status(record: dict[str, Any], epochs: int) -> list[str]:
+    """In the order of their importance to somebody who waits."""
     words = [f"epoch {record['epoch']}/{epochs}", f"loss {sum(record['losses'].values()):.3f}"]
-    words += [f"acc {record['acc']:.3f}"] if "acc" in record else []
-    return "  ".join(words)
+    words += [f"spread {record['spread']:.2f}"]
+    if "smallest" in record:
+        words += [f"sizes {record['smallest']}–{record['largest']}"]
+    elif "largest_share" in record:
+        words += [f"largest {record['largest_share']:.0%}"]
+    return words + [f"{name} {record[name]:.3f}" for name in ("acc", "knn") if name in record]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from coterie.cluster.groups import Grouping, by_size, fit_groups
 from coterie.cluster.kmeans import Metric, kmeans
+from coterie.config import plain
 from coterie.data.augment import Normalisation
 from coterie.data.base import Rows
 from coterie.data.edges import EdgeFeed
@@ -32,6 +33,7 @@ from coterie.train.loop import Loop
 from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.listener import Listener
 from coterie.workflow.observer import Observer
+from coterie.workflow.tracking import Tracking
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def train(
     folder: RunFolder | None = None,
     extractor: Extractor | None = None,
     pretrained: Pretrained | None = None,
+    tracking: Tracking | None = None,
 ) -> Fitted:
     """Train on images or features, and group them.
 
@@ -66,6 +69,7 @@ def train(
         folder: where to keep checkpoints and metrics; a checkpoint found there is resumed. None keeps nothing.
         extractor: what made the features, for the model to keep.
         pretrained: the backbone to start from, which is used up; None for a fresh one.
+        tracking: the run's trackers, which are begun.
 
     Raises:
         UsageError: fewer images than clusters. CoterieError: training failed; the last checkpoint is kept.
@@ -75,7 +79,7 @@ def train(
         config.device, config.precision, deterministic=config.deterministic, compiled=config.compiled
     )
     with runtime.rules():
-        return _train(rows, config, runtime, listener, folder, extractor, pretrained)
+        return _train(rows, config, runtime, listener, folder, extractor, pretrained, tracking)
 
 
 def reopen(config: RunConfig) -> Pretrained | None:
@@ -91,6 +95,7 @@ def _train(
     folder: RunFolder | None,
     extractor: Extractor | None,
     pretrained: Pretrained | None,
+    tracking: Tracking | None,
 ) -> Fitted:
     architecture = None if pretrained is None else pretrained.architecture
     blueprint = Blueprint(config.method, config.options, config.backbone, rows.shape, config.clusters, architecture)
@@ -100,7 +105,7 @@ def _train(
     normalisation = normalisation_of(rows, config, pretrained) if isinstance(rows, Store) else None
     feed = feed_for(rows, normalisation, method, config, runtime.device)
     began = time.perf_counter()
-    before = _learn(method, feed, rows, config, listener, folder) if method.trains else 0.0
+    before = _learn(method, feed, rows, config, listener, folder, tracking) if method.trains else 0.0
     listener.begin("embedding", len(rows), "images")
     embedded = embed_rows(
         method,
@@ -125,6 +130,7 @@ def _learn(
     config: RunConfig,
     listener: Listener,
     folder: RunFolder | None,
+    tracking: Tracking | None,
 ) -> float:
     """Run the loop, from the checkpoint if there is one; returns the seconds that earlier attempts took."""
     loop = Loop(method, feed, config.train, config.seed, feed.device, on_step=listener.advance)
@@ -136,8 +142,12 @@ def _learn(
     group = processes()
     group.wait()  # Until everyone has read the checkpoint, which the first one will write over.
     kept = (folder, checkpoint) if group.first else (None, None)
-    loop.on_epoch = Observer(loop, rows, listener, *kept, began - before, done)
+    if tracking is not None:
+        tracking.begin(plain(config), done)
+    began = time.perf_counter()
+    loop.on_epoch = Observer(loop, rows, listener, *kept, began - before, done, tracking)
     listener.begin("learning", (config.train.epochs - done) * feed.steps_per_epoch, "steps")
+    listener.describe(f"epoch {done}/{config.train.epochs}")
     loop.run(done)
     listener.end()
     return before

@@ -1,0 +1,69 @@
+"""The model card: what the model is, how well it did, how to load it, and what made it."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import jinja2
+
+import coterie
+from coterie.config import flat, plain
+from coterie.export._network import describe_input, preparation, takes_images
+from coterie.export.base import Subject
+from coterie.runs.model_files import read_description
+
+# Where things lay is nobody else's business.
+_PRIVATE = ("data.source", "data.features_from")
+
+
+def model_card(subject: Subject) -> str:
+    """Markdown, with the hub's metadata in front."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("coterie", "export"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.get_template("card.md.j2").render(**_content(subject))
+
+
+def _content(subject: Subject) -> dict[str, Any]:
+    model, summary = subject.model, subject.summary
+    maker = read_description(subject.folder.model)["extractor"]
+    sizes = summary.get("cluster_sizes")
+    images, normalisation = takes_images(model), model.normalisation
+    return {
+        "method": model.blueprint.method,
+        "clusters": model.blueprint.clusters,
+        "things": "images" if images else "feature vectors",
+        "given": '"photos/"' if images else "features",
+        "images_taken": images,
+        "images": f"{summary['images']:,}" if summary else None,
+        "sizes": sizes,
+        "middle": statistics.median_low(sizes) if sizes else None,
+        "outliers": summary.get("outliers"),
+        "scores": _scores(summary),
+        "dimensions": model.groups.centers.shape[1],
+        "pretrained": maker if isinstance(maker, str) and maker.startswith("hf:") else None,
+        "input": describe_input(model, "uint8"),
+        "preparation": preparation(model),
+        "mean": _numbers(normalisation.mean) if normalisation is not None else None,
+        "deviation": _numbers(normalisation.deviation) if normalisation is not None else None,
+        "settings": _settings(subject),
+    }
+
+
+def _scores(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
+    if "acc" not in summary:
+        return {}
+    rows = {f"coterie ({summary['method']})": summary, **summary.get("further", {})}
+    return {**rows, summary["baseline"]["method"]: summary["baseline"]}
+
+
+def _settings(subject: Subject) -> dict[str, str]:
+    """Every setting by its full name, as text for a cell of a table."""
+    given = plain(subject.model.blueprint) if subject.config is None else plain(subject.config)
+    settings = {"coterie": coterie.__version__, **flat(given)}
+    return {name: str(value).replace("|", "\\|") for name, value in settings.items() if name not in _PRIVATE}
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)

@@ -1,0 +1,100 @@
+"""What is exported, and the contract of a format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from coterie.errors import UsageError
+
+if TYPE_CHECKING:
+    from coterie.runs.assignments import Assignments
+    from coterie.runs.config import RunConfig
+    from coterie.runs.folder import RunFolder
+    from coterie.runs.model import Model
+
+Pixels = Literal["uint8", "float32"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A finished run, or a saved `Clusterer`, which has neither configuration nor summary.
+
+    `pixels` are what an exported network takes images as: uint8 from 0 to 255, or float32 from 0 to 1.
+    """
+
+    folder: RunFolder
+    pixels: Pixels = "uint8"
+
+    @cached_property
+    def model(self) -> Model:
+        """On the CPU, in float32 throughout."""
+        from coterie.runs.model_files import load_model
+
+        return load_model(self.folder.model, device="cpu", precision="float32")
+
+    @cached_property
+    def assignments(self) -> Assignments:
+        """The table.
+
+        Raises:
+            UsageError: there is none.
+        """
+        from coterie.runs.assignments import Assignments
+
+        if not self.folder.assignments.is_file():
+            raise UsageError(f"{self.folder.root} holds a model and no assignments.csv: give the run it came from")
+        return Assignments.read(self.folder.assignments)
+
+    @cached_property
+    def config(self) -> RunConfig | None:
+        return self.folder.read_config() if self.folder.config.is_file() else None
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Empty where there is none."""
+        return self.folder.read_summary() if self.folder.config.is_file() else {}
+
+    @cached_property
+    def images(self) -> Path | None:
+        """The folder that holds the images, if it is still there."""
+        path = None if self.config is None else Path(self.config.data.source)
+        return path if path is not None and path.is_dir() else None
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of the K clusters, as the page has them."""
+        clusters = self.model.blueprint.clusters if self.config is None else self.config.clusters
+        return [f"Group {number}" for number in range(clusters)]
+
+    @property
+    def classes(self) -> tuple[list[str], list[int]]:
+        """What the images are divided into: names, and for every image of the table its place among them.
+
+        Raises:
+            UsageError: there is no table.
+        """
+        return self.names, self.assignments.clusters.tolist()
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to take a run elsewhere.
+
+    Args:
+        about: for `coterie export --help`.
+        write: writes a file or folder that is not there yet, or may be replaced; returns a line for the person.
+        check: raises a UsageError where `write` cannot succeed, such as for want of a package; called before
+            anything is written.
+        target: "FILE", or "FOLDER" for what may go into a folder that exists.
+        default: the file's name in the run's folder where none is given; None where one must be given.
+    """
+
+    about: str
+    write: Callable[[Subject, Path], str]
+    check: Callable[[Subject], None] = lambda subject: None  # noqa: ARG005
+    target: Literal["FILE", "FOLDER"] = "FILE"
+    default: str | None = None
