@@ -13,7 +13,7 @@ import torch
 
 import small
 from coterie import Clusterer, CoterieError, UsageError
-from coterie.methods import method_names, method_type
+from coterie.methods import method_type
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -43,7 +43,7 @@ def agree(clusterer: Clusterer, found: dict[str, np.ndarray]) -> None:
     assert np.array_equal(found["probabilities"].argmax(axis=1), found["cluster"])
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", small.LEARNING)
 def test_onnxruntime_agrees(name: str, blobs: tuple, tmp_path: Path) -> None:
     clusterer, inputs = fitted(name, blobs[0])
     clusterer.export(onnx=tmp_path / "model.onnx")

@@ -24,6 +24,7 @@ from coterie.data.base import Outline, looks_grey
 from coterie.data.decode import Unreadable, decode_file, stored_size
 from coterie.data.folder import Skipped
 from coterie.errors import CoterieError, UsageError, unknown
+from coterie.extras import require
 from coterie.hub import PREFIX, quietly, reason
 
 
@@ -93,10 +94,7 @@ def open_hub(source: str, *, subset: str = "", image_column: str = "", label_col
         CoterieError: it cannot be loaded.
     """
     name, _, split = source.removeprefix(PREFIX).partition(":")
-    try:
-        import datasets
-    except ImportError:
-        raise UsageError(f"{source} needs datasets: pip install 'coterie[datasets]'") from None
+    datasets = require("datasets", extra="datasets", what=source)
     with quietly(), _without_bars(datasets):
         table = _load(datasets, source, name, split, subset)
     return HubSource(table, source, image_column=image_column, label_column=label_column)

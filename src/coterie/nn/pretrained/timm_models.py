@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from coterie.errors import CoterieError, UsageError
+from coterie.extras import require
 from coterie.hub import quietly, reason
 from coterie.nn.pretrained.base import Architecture, Pretrained, width, without_chance
 
@@ -48,8 +49,4 @@ def _wrapped(model: Any, name: str, channels: int, side: int) -> nn.Module:
 
 
 def _library(name: str) -> Any:
-    try:
-        import timm
-    except ImportError:
-        raise UsageError(f"timm:{name} needs timm: pip install 'coterie[timm]'") from None
-    return timm
+    return require("timm", extra="timm", what=f"timm:{name}")

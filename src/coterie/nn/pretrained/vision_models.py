@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from coterie.errors import CoterieError, UsageError
+from coterie.extras import require
 from coterie.hub import PREFIX, quietly, reason
 from coterie.nn.pretrained.base import (
     IMAGENET_DEVIATION,
@@ -97,11 +98,7 @@ def build(architecture: Architecture) -> nn.Module:
 
 
 def _library(name: str) -> Any:
-    try:
-        import transformers
-    except ImportError:
-        raise UsageError(f"{PREFIX}{name} needs transformers: pip install 'coterie[transformers]'") from None
-    return transformers
+    return require("transformers", extra="transformers", what=f"{PREFIX}{name}")
 
 
 def _load(name: str) -> tuple[Any, list[str], dict[str, Any]]:
