@@ -21,9 +21,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from coterie.bench.base import Result
+from coterie.evaluate.agreement import Evaluation
 from coterie.evaluate.choose_k import Choice
 from coterie.evaluate.probe import ProbeScores
-from coterie.workflow.evaluate import Evaluation
 from coterie.workflow.listener import Listener
 
 # Seconds between lines where there is no terminal to draw a bar on.
