@@ -157,6 +157,9 @@ def _add_probe(group: Any) -> None:
 def _add_report(group: Any) -> None:
     parser = _verb(group, "report", verbs.report, "build report.html anew", "coterie report groups")
     parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument(
+        "--source", metavar="SOURCE", help="take the pictures anew from the images, as for runs of older versions"
+    )
 
 
 def _add_recipes(group: Any) -> None:

@@ -84,13 +84,11 @@ def probe(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    from coterie.report.page import write_report
-    from coterie.runs.folder import RunFolder
+    from coterie.workflow.report import rebuild_report
 
-    folder = RunFolder(options.folder)
-    write_report(folder, folder.read_summary())
+    path = rebuild_report(options.folder, options.source)
     if not options.quiet:
-        print(folder.report.resolve())
+        print(path.resolve())
 
 
 def recipes(_: argparse.Namespace) -> None:
