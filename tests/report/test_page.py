@@ -1,24 +1,25 @@
 from __future__ import annotations
 
+import base64
+import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from coterie.cli import main
+from coterie.report.content import make_atlas, page_content
 from coterie.report.page import duration
 from coterie.report.palette import colours
 from coterie.report.plots import curves, map_of_embeddings, principal_axes
 from coterie.report.selection import MOST_SHOWN, select, shown_rows
+from coterie.report.sheets import make_sheets
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments, printable
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+from coterie.runs.folder import RunFolder
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def test_the_page_has_no_outside_address_and_every_part(run: Path) -> None:
         "Typical",
         "Learning",
         "Files left out",
+        "Agreement with the labels",
         "broken.jpg",
         "config.yaml",
     ):
@@ -53,32 +55,56 @@ def test_the_page_has_no_outside_address_and_every_part(run: Path) -> None:
     assert "<script>document.title" not in html
 
 
-def browse(page: Path, *options: str, profile: Path) -> str:
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
-    command += [f"--user-data-dir={profile}", *options, page.as_uri()]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+def test_runs_of_older_versions_show_what_pictures_they_have(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = RunFolder(run)
+    old = Thumbnails(Thumbnails.load(folder.thumbnails).encoded)
+    del old.encoded[3]
+    old.save(folder.thumbnails)
+    assert main(["report", str(run)]) == 0
+    assert content(folder.report)["sheets"]["type"] == "image/png"
+    assert tiles(folder.report)[3] == 0xFFFF
+    assert main(["report", str(run), "--source", str(run.parent / "photos"), "--quiet"]) == 0
+    assert sorted(tiles(folder.report)) == list(range(25))
+    capsys.readouterr()
+    assert main(["report", str(run), "--source", "digits"]) == 2
+    assert "digits has none of the run's images" in capsys.readouterr().err
 
 
-@needs_browser
-def test_the_page_in_a_browser(run: Path, tmp_path: Path) -> None:
-    dom = browse(run / "report.html", "--dump-dom", profile=tmp_path / "profile")
-    title = re.search(r"<title>(.*?)</title>", dom)
-    assert title is not None
-    assert title[1] == "photos in 2 groups – coterie"
-    assert len(re.findall(r'<article id="group-\d', dom)) == 2
+def content(report: Path) -> dict[str, Any]:
+    """What the page's script works with."""
+    found = re.search(r'id="content">(.*?)</script>', report.read_text(encoding="utf-8"))
+    assert found is not None
+    return dict(json.loads(found[1]))
 
 
-@needs_browser
-def test_the_page_fits_its_window(run: Path, tmp_path: Path) -> None:
-    shot = tmp_path / "page.png"
-    options = ["--hide-scrollbars", "--window-size=500,1200", f"--screenshot={shot}"]
-    browse(run / "report.html", *options, profile=tmp_path / "profile")
-    with Image.open(shot) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100  # Something is drawn.
-    edge = pixels[:, -4:].reshape(-1, 3)
-    assert len(np.unique(edge, axis=0)) == 1  # Nothing sticks out on the right.
+def tiles(report: Path) -> list[int]:
+    return np.frombuffer(base64.b64decode(content(report)["sheets"]["tile"]), "<u2").tolist()
+
+
+def test_the_content_of_the_page_by_hand() -> None:
+    places = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 2.0]])
+    assignments = Assignments(
+        ["a", "b", "c"], np.array([0, 2, 2]), np.array([0.0, 0.5, 1.0]), np.eye(3, dtype=bool)[1], ["10", "", "9"]
+    )
+    atlas = make_atlas(places)
+    assert atlas.neighbours.tolist() == [[1, 2], [2, 0], [1, 0]]
+    found = page_content(assignments, [0, 1, 2], atlas, None)
+
+    def numbers(name: str, kind: str = "<u2") -> list[int]:
+        return np.frombuffer(base64.b64decode(found[name]), kind).tolist()
+
+    assert (found["keys"], found["classes"], found["clusters"], found["rows"]) == (
+        ["a", "b", "c"],
+        ["9", "10"],
+        3,
+        None,
+    )
+    assert (numbers("cluster"), numbers("label"), numbers("outlier", "u1")) == ([0, 2, 2], [1, 0xFFFF, 0], [0, 1, 0])
+    assert numbers("confidence") == [0, 32768, 65535]
+    # One scale for both axes, and down the screen is down the map.
+    assert numbers("place") == [0, 49151, 65535, 49151, 65535, 16384]
+    part = page_content(assignments, [0, 2], make_atlas(places[[0, 2]]), None)
+    assert np.frombuffer(base64.b64decode(part["rows"]), "<u4").tolist() == [0, 2]
 
 
 def table(clusters: list[int], confidence: list[float], outliers: tuple[int, ...] = ()) -> Assignments:
@@ -152,6 +178,9 @@ def test_thumbnails_are_kept_and_read_back(tmp_path: Path) -> None:
     thumbnails.save(tmp_path / "thumbnails.npz")
     loaded = Thumbnails.load(tmp_path / "thumbnails.npz")
     assert loaded == thumbnails
+    both = Thumbnails(thumbnails.encoded, make_sheets([2, 5], np.zeros((2, 40, 40, 3), np.uint8)))
+    both.save(tmp_path / "thumbnails.npz")
+    assert Thumbnails.load(tmp_path / "thumbnails.npz") == both
     assert str(loaded.uri(5)).startswith("data:image/png")
     assert str(loaded.uri(2)).startswith("data:image/jpeg")
     assert loaded.uri(0) is None

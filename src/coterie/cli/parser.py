@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(group)
     _add_fit(group)
     _add_assign(group)
+    _add_apply(group)
     _add_evaluate(group)
     _add_probe(group)
     _add_report(group)
@@ -123,6 +124,25 @@ def _add_assign(group: Any) -> None:
     parser.add_argument("source", metavar="SOURCE", help="a folder of images, an .npz with `images`, or `digits`")
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV to write (default: standard output)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+
+
+def _add_apply(group: Any) -> None:
+    parser = _verb(
+        group,
+        "apply",
+        verbs.apply,
+        "put the labels given on the page on the images of a run",
+        "coterie apply groups labels.csv\n  coterie apply groups labels.csv --to sorted --copy",
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run; labelled.csv is written into it")
+    parser.add_argument("labels", type=Path, metavar="CSV", help="from the page, or with columns key and label")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="a new folder, to hold a folder for each group")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--copy", action="store_true", help="put copies of the images there")
+    how.add_argument("--link", action="store_true", help="put symbolic links to the images there")
+    parser.add_argument(
+        "--source", type=Path, metavar="FOLDER", help="where the images lie (default: where the run read them)"
+    )
 
 
 def _add_evaluate(group: Any) -> None:
