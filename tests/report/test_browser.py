@@ -185,7 +185,7 @@ def test_images_are_filtered_picked_and_moved_together(visit: Visit) -> None:
     expect(visit.page.locator("#picked-count")).to_have_text("1 image picked")
     visit.page.get_by_role("button", name="Pick all found").click()
     visit.page.get_by_label("Move picked images to").fill("later")
-    visit.page.locator("#picked-move").get_by_role("button").click()
+    visit.page.locator("#picked").get_by_role("button", name="Move").click()
     expect(visit.card("later").locator(".facts")).to_contain_text("5 images (13.5\u202f%)")
     expect(visit.card("later").locator(".arrived li")).to_have_count(5)
     expect(visit.card("Group 0").locator(".facts")).to_contain_text("11 images")

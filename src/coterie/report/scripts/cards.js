@@ -20,6 +20,15 @@ for (const item of document.querySelectorAll(".gallery li[data-row]")) {
 
 for (const [group, card] of cardsOf) wire(group, card);
 
+// Only the field in use offers names: hundreds at once would make every new name slow.
+for (const [event, use] of [["focusin", true], ["focusout", false]]) {
+  cardList.addEventListener(event, ({ target }) => {
+    if (!target.matches("input:not([type=checkbox])")) return;
+    if (use) target.setAttribute("list", "group-names");
+    else target.removeAttribute("list");
+  });
+}
+
 function wire(group, card) {
   const field = card.querySelector(".name-field");
   field.addEventListener("change", () => {

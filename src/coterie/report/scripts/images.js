@@ -87,7 +87,7 @@ byId("pick-none").addEventListener("click", () => {
   picked.clear();
   showImages();
 });
-byId("picked-move").addEventListener("submit", (event) => {
+byId("picked").addEventListener("submit", (event) => {
   event.preventDefault();
   const chosen = [...picked];
   const name = byId("picked-to").value;
