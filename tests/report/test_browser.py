@@ -218,7 +218,7 @@ def test_everything_is_within_reach_of_the_keyboard(visit: Visit) -> None:
     keyboard = visit.page.keyboard
     visit.page.locator("#map").focus()
     keyboard.press("ArrowRight")
-    spoken = visit.page.locator("#said").inner_text()
+    spoken = visit.page.get_by_role("status").and_(visit.page.locator("#said")).text_content()
     assert "confidence" in spoken
     shown = visit.page.locator("#inspector-name").inner_text()
     assert spoken.startswith(shown)

@@ -21,6 +21,8 @@ from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments, printable
 
 _GALLERY_SIDE = 112
+# More images than this are not decoded a second time if the run read them at such a side.
+_DECODED_AGAIN, _GOOD_ENOUGH = 1000, 64
 _AT_ONCE = 1024
 
 
@@ -43,7 +45,8 @@ def take_pictures(source: Source, assignments: Assignments, embeddings: Any, row
     side = min(side_for(len(shown)), pictures.native)
     if side == 0 or not thumbnails.encoded:  # Features have no pictures.
         return thumbnails
-    if isinstance(rows, Store) and rows.side >= side:
+    if isinstance(rows, Store) and (rows.side >= side or (len(shown) > _DECODED_AGAIN and rows.side >= _GOOD_ENOUGH)):
+        side = min(side, rows.side)
         return Thumbnails(thumbnails.encoded, make_sheets(shown, _from_store(rows, shown, side)))
     found = pictures.decoded(shown, side)
     kept = [(row, pixels) for row, pixels in zip(shown, found, strict=True) if pixels is not None]

@@ -43,7 +43,7 @@ function change(words, alter) {
   if (JSON.stringify(work) === state) return;
   past.push({ state, words });
   changed();
-  announce(words, true);
+  announce(words, { canUndo: true });
 }
 
 function changed() {

@@ -19,11 +19,11 @@ const images = (number) => (number === 1 ? "1 image" : `${thousands(number)} ima
 
 let quietening;
 
-// Say something to everyone: shown for a while, and read aloud by screen readers.
-function announce(words, canUndo = false) {
+// Say something: shown for a while unless it can be seen elsewhere, and read aloud by screen readers.
+function announce(words, { canUndo = false, shown = true } = {}) {
   byId("said").textContent = words;
   byId("said-undo").hidden = !canUndo;
-  byId("toast").classList.add("shown");
+  byId("toast").classList.toggle("shown", shown);
   clearTimeout(quietening);
   quietening = setTimeout(() => {
     byId("toast").classList.remove("shown");
@@ -48,7 +48,7 @@ const onSelect = [];
 function select(image, { aloud = false } = {}) {
   selected = image;
   for (const listener of onSelect) listener();
-  if (aloud && image !== null) announce(inWords(image));
+  if (aloud && image !== null) announce(inWords(image), { shown: false });
 }
 
 function inWords(image) {
