@@ -1,4 +1,4 @@
-"""Every method at a size for tests."""
+"""Every method at a size for tests, and runs without the training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from coterie.data.base import Outline, Source
+from coterie.files import write_json, write_text
 from coterie.methods import method_names, method_type
+from coterie.report.page import write_report
+from coterie.runs.assignments import Assignments
+from coterie.runs.folder import RunFolder
+from coterie.workflow.assemble import Request, assemble
+from coterie.workflow.pictures import take_pictures
 
 # Those that learn; the others only group what a pretrained backbone sees.
 LEARNING = [name for name in method_names() if method_type(name).trains]
@@ -36,3 +43,37 @@ def source(name: str, images: np.ndarray, path: Path) -> Path:
 
 def as_features(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1).astype(np.float32) / 255
+
+
+def finished_run(
+    root: Path, source: Source, clusters: np.ndarray, *, name: str = "photos", embeddings: np.ndarray | None = None
+) -> Path:
+    """A run as `coterie fit` leaves it, but for the model: the source's images in the given clusters (N,).
+
+    Embeddings lie about their cluster's axis unless they are given; every seventh image is doubtful, the last of each
+    cluster an outlier.
+    """
+    count, groups = len(source.keys), int(clusters.max()) + 1
+    rng = np.random.default_rng(0)
+    if embeddings is None:
+        embeddings = np.eye(max(4, groups))[clusters] + 0.1 * rng.normal(size=(count, max(4, groups)))
+        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    confidence = np.where(np.arange(count) % 7 == 3, 0.4, 0.9) + 0.001 * (np.arange(count) % 50)
+    outlier = np.isin(np.arange(count), [np.flatnonzero(clusters == group)[-1] for group in range(groups)])
+    named = None if source.labels is None else [source.class_names[label] for label in source.labels]
+    table = Assignments(source.keys, clusters, np.round(confidence, 6), outlier, named)
+    folder = RunFolder(root)
+    config = assemble(Request(source=name, clusters=groups, size=16, device="cpu"), Outline(count, 16, False))
+    folder.start(config)
+    write_text(folder.assignments, table.to_csv())
+    np.save(folder.embeddings, embeddings.astype(np.float32))
+    take_pictures(source, table, embeddings).save(folder.thumbnails)
+    folder.write_skipped(source.skipped)
+    summary = {
+        "method": "propos", "images": count, "skipped": len(source.skipped), "clusters": groups, "epochs": 1,
+        "cluster_sizes": np.bincount(clusters).tolist(), "outliers": int(outlier.sum()), "seed": 0, "seconds": 1.0,
+        "device": "cpu", "precision": "float32", "versions": {"coterie": "0"},
+    }  # fmt: skip
+    write_report(folder, summary)
+    write_json(folder.summary, summary)
+    return root

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from coterie.bench.base import Result
+from coterie.evaluate.agreement import Evaluation
 from coterie.evaluate.choose_k import Choice
 from coterie.evaluate.probe import ProbeScores
-from coterie.workflow.evaluate import Evaluation
+from coterie.workflow.apply import Applied
 
 
 def results() -> Console:
@@ -59,6 +61,18 @@ def print_evaluation(evaluation: Evaluation, out: Console) -> None:
     table.add_row("purity", *("–" if share != share else f"{share:.2f}" for share in evaluation.purity))
     out.print()
     out.print(table)
+
+
+def print_applied(applied: Applied, to: Path | None, out: Console) -> None:
+    """How many images in how many groups, and where they are listed and were put."""
+    labelled = applied.labelled
+    mixed = {label for label, marked in zip(labelled.labels, labelled.mixed, strict=True) if marked}
+    groups, note = len(set(labelled.labels)), f", {len(mixed)} of them mixed" if mixed else ""
+    out.print(f"{len(labelled.labels)} images in {groups} groups{note}; see {applied.path}", markup=False)
+    if labelled.followed:
+        out.print(f"{labelled.followed} of them had no label and took the one most of their cluster have")
+    if applied.sorted is not None:
+        out.print(f"{applied.sorted.placed} files are in {to}, {len(applied.sorted.gone)} were left out", markup=False)
 
 
 def print_probe(scores: ProbeScores, out: Console, *, as_json: bool = False) -> None:

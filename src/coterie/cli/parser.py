@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(group)
     _add_fit(group)
     _add_assign(group)
+    _add_apply(group)
     _add_evaluate(group)
     _add_probe(group)
     _add_report(group)
@@ -149,6 +150,25 @@ def _add_assign(group: Any) -> None:
     _add_reading(parser)
 
 
+def _add_apply(group: Any) -> None:
+    parser = _verb(
+        group,
+        "apply",
+        verbs.apply,
+        "put the labels given on the page on the images of a run",
+        "coterie apply groups labels.csv\n  coterie apply groups labels.csv --to sorted --copy",
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run; labelled.csv is written into it")
+    parser.add_argument("labels", type=Path, metavar="CSV", help="from the page, or with columns key and label")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="a new folder, to hold a folder for each group")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--copy", action="store_true", help="put copies of the images there")
+    how.add_argument("--link", action="store_true", help="put symbolic links to the images there")
+    parser.add_argument(
+        "--source", type=Path, metavar="FOLDER", help="where the images lie (default: where the run read them)"
+    )
+
+
 def _add_evaluate(group: Any) -> None:
     parser = _verb(
         group, "evaluate", verbs.evaluate, "compare a run's groups with labels",
@@ -184,6 +204,9 @@ def _add_probe(group: Any) -> None:
 def _add_report(group: Any) -> None:
     parser = _verb(group, "report", verbs.report, "build report.html anew", "coterie report groups")
     parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument(
+        "--source", metavar="SOURCE", help="take the pictures anew from the images, as for runs of older versions"
+    )
 
 
 def _add_export(group: Any) -> None:

@@ -75,6 +75,23 @@ def assign(options: argparse.Namespace) -> None:
         sys.stdout.flush()
 
 
+def apply(options: argparse.Namespace) -> None:
+    from coterie.console import print_applied, results
+    from coterie.errors import UsageError
+    from coterie.workflow.apply import apply_labels
+
+    if (options.to is None) == (options.link or options.copy):
+        raise UsageError("--to FOLDER goes with --copy or --link, which say how the images get there")
+    with Listening(options) as listener:
+        applied = apply_labels(
+            options.folder, options.labels, listener, to=options.to, link=options.link, source=options.source
+        )
+        for entry in applied.sorted.gone if applied.sorted else []:
+            listener.note(f"left out {entry.key}: {entry.reason}")
+    if not options.quiet:
+        print_applied(applied, options.to, results())
+
+
 def evaluate(options: argparse.Namespace) -> None:
     from coterie.console import print_evaluation, results
     from coterie.workflow import evaluate as workflow
@@ -97,13 +114,11 @@ def probe(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    from coterie.report.page import write_report
-    from coterie.runs.folder import RunFolder
+    from coterie.workflow.report import rebuild_report
 
-    folder = RunFolder(options.folder)
-    write_report(folder, folder.read_summary())
+    path = rebuild_report(options.folder, options.source)
     if not options.quiet:
-        print(folder.report.resolve())
+        print(path.resolve())
 
 
 def export(options: argparse.Namespace) -> None:

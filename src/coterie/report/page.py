@@ -4,50 +4,34 @@ from __future__ import annotations
 
 import base64
 import datetime
-from collections import Counter
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
 
 import jinja2
 import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
 
 from coterie.errors import CoterieError
+from coterie.evaluate.agreement import compare, per_class
 from coterie.files import write_text
+from coterie.report.cards import make_cards
+from coterie.report.content import make_atlas, page_content
 from coterie.report.palette import colours
 from coterie.report.plots import curves, map_of_embeddings
-from coterie.report.selection import select
+from coterie.report.selection import select, shown_rows
+from coterie.report.sheets import PIXEL_ART
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 
-
-@dataclass(frozen=True)
-class Picture:
-    """One image on the page; `uri` is None where its file could no longer be read."""
-
-    key: str
-    name: str
-    uri: str | None
-    confidence: float
-    outlier: bool
-    label: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """One cluster on the page."""
-
-    number: int
-    colour: str
-    size: int
-    share: float
-    confidence: float
-    outliers: int
-    majority: str
-    purity: float
-    typical: list[Picture]
-    doubtful: list[Picture]
+# In the order they build on each other.
+_SCRIPTS = ("run", "groups", "table", "pictures", "view", "points", "map", "inspector", "cards", "images", "start")
+# Rows and columns of a confusion table one can still read.
+_MOST_CELLS = 1600
 
 
 def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
@@ -58,23 +42,41 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
     """
     config = folder.read_config()
     assignments = Assignments.read(folder.assignments)
-    embeddings = _read_embeddings(folder, len(assignments.keys))
+    embeddings = read_embeddings(folder, len(assignments.keys))
     palette = colours(int(assignments.clusters.max(initial=0)) + 1)
+    thumbnails = Thumbnails.load(folder.thumbnails)
+    sheets = thumbnails.every_sheet()
+    selection = select(assignments, embeddings)
+    rows = shown_rows(len(assignments.keys), [row for picks in selection.values() for row in picks.rows])
+    atlas = make_atlas(embeddings[rows])
+    script = _script()
     page = _environment().get_template("page.html.j2")
     html = page.render(
         summary={"further": {}} | summary,
         title=PurePosixPath(config.data.source).name or config.data.source,
         source=config.data.source,
         made=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M"),
-        cards=_cards(assignments, embeddings, Thumbnails.load(folder.thumbnails), palette),
-        map=map_of_embeddings(embeddings, assignments.clusters, palette),
+        cards=make_cards(assignments, selection, thumbnails, palette),
+        map=map_of_embeddings(atlas.places, assignments.clusters[rows], palette, given=embeddings.shape[1] == 2),
         animation=_animation(folder),
+        agreement=_agreement(assignments),
         curves=curves(folder.read_metrics()),
         settings=folder.config.read_text(encoding="utf-8"),
         skipped=folder.read_skipped(),
-        pixelated=config.data.side <= 32,
+        pixelated=config.data.side <= PIXEL_ART,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
+        content=page_content(assignments, rows, atlas, sheets),
+        sheets=[] if sheets is None else [base64.b64encode(image).decode("ascii") for image in sheets.images],
     )
     write_text(folder.report, html)
+
+
+def _script() -> Markup:
+    """The page's script, of which the browser is told the hash: no other may run."""
+    folder = files("coterie.report") / "scripts"
+    parts = [(folder / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
+    return Markup('"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n")
 
 
 def _environment() -> jinja2.Environment:
@@ -85,6 +87,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    # Names of other scripts as they are, which takes a third of the room.
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", "\u202f")
     environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f}\u202f%"
     environment.filters["duration"] = duration
@@ -101,7 +105,12 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _read_embeddings(folder: RunFolder, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def read_embeddings(folder: RunFolder, count: int) -> npt.NDArray[np.float32]:
+    """The embeddings (N, d) of a run of `count` images.
+
+    Raises:
+        CoterieError: the file is missing or damaged.
+    """
     try:
         embeddings = np.load(folder.embeddings, allow_pickle=False)
         if embeddings.ndim != 2 or len(embeddings) != count:
@@ -117,49 +126,17 @@ def _animation(folder: RunFolder) -> str | None:
     return f"data:image/gif;base64,{base64.b64encode(folder.animation.read_bytes()).decode('ascii')}"
 
 
-def _cards(
-    assignments: Assignments,
-    embeddings: np.ndarray[Any, np.dtype[np.float32]],
-    thumbnails: Thumbnails,
-    palette: list[str],
-) -> list[Card]:
-    cards = []
-    for cluster, selection in select(assignments, embeddings).items():
-        rows = np.flatnonzero(assignments.clusters == cluster)
-        majority, purity = _majority(assignments, rows)
-        cards.append(
-            Card(
-                number=cluster,
-                colour=palette[cluster],
-                size=len(rows),
-                share=len(rows) / len(assignments.keys),
-                confidence=float(assignments.confidence[rows].mean()),
-                outliers=int(assignments.outlier[rows].sum()),
-                majority=majority,
-                purity=purity,
-                typical=[_picture(assignments, thumbnails, row) for row in selection.typical],
-                doubtful=[_picture(assignments, thumbnails, row) for row in selection.doubtful],
-            )
-        )
-    return cards
-
-
-def _majority(assignments: Assignments, rows: np.ndarray[Any, np.dtype[np.intp]]) -> tuple[str, float]:
-    """The commonest known label among some rows and its share of the labelled ones; empty where none is known."""
-    known = [assignments.labels[row] for row in rows if assignments.labels[row]] if assignments.labels else []
-    if not known:
-        return "", 0.0
-    label, count = Counter(known).most_common(1)[0]
-    return label, count / len(known)
-
-
-def _picture(assignments: Assignments, thumbnails: Thumbnails, row: int) -> Picture:
-    key = assignments.keys[row]
-    return Picture(
-        key=key,
-        name=PurePosixPath(key).name,
-        uri=thumbnails.uri(row),
-        confidence=float(assignments.confidence[row]),
-        outlier=bool(assignments.outlier[row]),
-        label=assignments.labels[row] if assignments.labels else "",
-    )
+def _agreement(assignments: Assignments) -> Mapping[str, Any] | None:
+    """The comparison with the labels and the figures of each class; the table only if it can be read."""
+    if assignments.labels is None or not any(assignments.labels):
+        return None
+    evaluation = compare(assignments.labels, assignments.clusters)
+    readable = evaluation.table.size <= _MOST_CELLS
+    highest = evaluation.table.sum(axis=1, keepdims=True).clip(min=1)
+    return {
+        "classes": per_class(evaluation),
+        "table": evaluation.table.tolist() if readable else None,
+        "shares": (evaluation.table / highest).round(3).tolist() if readable else None,
+        "matched": evaluation.matched,
+        "purity": [None if np.isnan(share) else float(share) for share in evaluation.purity],
+    }

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _INK = "#80868f"
 _LINES = ("#3b7dd8", "#e8743b", "#2fa574", "#c2479a")
 _MOST_POINTS = 20_000
-_PRINCIPAL = (
-    "Every point is an image; near points look alike to the model. The plane shows the two directions in which the "
-    "embeddings differ most (PCA), so groups that overlap here may still be apart."
+_NEAR = (
+    "Every point is an image; near points look alike to the model. The map keeps nearest neighbours together, so "
+    "distances between groups far apart say little."
 )
 _PLANE = "Every point is an image, where the model puts it on its map; near points look alike to it."
 
@@ -49,16 +49,19 @@ def principal_axes(embeddings: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.
 
 
 def map_of_embeddings(
-    embeddings: npt.NDArray[np.floating[Any]], clusters: npt.NDArray[np.int64], palette: Sequence[str]
+    points: npt.NDArray[np.floating[Any]],
+    clusters: npt.NDArray[np.int64],
+    palette: Sequence[str],
+    *,
+    given: bool = False,
 ) -> Plot:
-    """A scatter plot of the embeddings, coloured by cluster, numbered at the medians.
+    """A scatter plot of places (N, 2) on a map, coloured by cluster, numbered at the medians.
 
-    Embeddings (N, 2) are places on a map; longer ones are shown by their first two principal axes.
+    Args:
+        given: the places are the model's own, not made to show its embeddings.
     """
     from matplotlib.patheffects import withStroke
 
-    in_the_plane = embeddings.shape[1] == 2
-    points = embeddings if in_the_plane else principal_axes(embeddings)
     shown = np.random.default_rng(0).permutation(len(points))[:_MOST_POINTS]
     figure = _figure(8.6, 5.6)
     axes = figure.add_subplot()
@@ -80,9 +83,8 @@ def map_of_embeddings(
     axes.set_axis_off()
     axes.set_aspect("equal", adjustable="datalim")
     groups = len(np.unique(clusters))
-    by = "their places on the map" if in_the_plane else "the two main directions of their embeddings"
-    alt = f"Scatter plot of {len(shown)} images by {by}, in {groups} colours."
-    return Plot("Map", _uri(figure, "png"), alt, _PLANE if in_the_plane else _PRINCIPAL)
+    alt = f"Scatter plot of {len(shown)} images by their places on the map, in {groups} colours."
+    return Plot("Map", _uri(figure, "png"), alt, _PLANE if given else _NEAR)
 
 
 def curves(metrics: Sequence[Mapping[str, Any]]) -> list[Plot]:

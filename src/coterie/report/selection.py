@@ -1,7 +1,8 @@
-"""Which images stand for a cluster."""
+"""Which images stand for a cluster, and which the page shows at all."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,31 +11,56 @@ import numpy.typing as npt
 
 from coterie.runs.assignments import Assignments
 
-# Two rows and one of the page's galleries.
-TYPICAL, DOUBTFUL = 24, 12
+# Two rows and one of the page's galleries, for up to so many clusters; more clusters show fewer images each.
+TYPICAL, DOUBTFUL, OUTLYING = 24, 12, 12
+_CLUSTERS_IN_FULL = 40
+# Images of the map: more would be neither smooth nor small. Larger runs show evenly spaced ones.
+MOST_SHOWN = 20_000
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of a cluster's most typical and most doubtful images, best and worst first; the two do not overlap."""
+    """Rows of a cluster's most typical, most doubtful and outlying images, best and worst first; none occurs twice."""
 
     typical: list[int]
     doubtful: list[int]
+    outlying: list[int]
+
+    @property
+    def rows(self) -> list[int]:
+        return self.typical + self.doubtful + self.outlying
 
 
 def select(assignments: Assignments, embeddings: npt.NDArray[np.floating[Any]]) -> dict[int, Selection]:
     """A selection for each cluster with members, by number.
 
-    Typical images lie nearest to their cluster's mean; doubtful ones have the least confidence.
+    Typical images lie nearest to their cluster's mean; outlying ones are its outliers, the farthest first; doubtful
+    ones have the least confidence of the rest.
     """
+    clusters = np.unique(assignments.clusters)
+    scale = min(1.0, _CLUSTERS_IN_FULL / max(1, len(clusters)))
+    typical_most, doubtful_most, outlying_most = (
+        max(1, int(most * scale)) for most in (TYPICAL, DOUBTFUL, OUTLYING)
+    )  # fmt: skip
     chosen = {}
-    for cluster in np.unique(assignments.clusters):
+    for cluster in clusters:
         rows = np.flatnonzero(assignments.clusters == cluster)
         members = embeddings[rows]
-        closeness = -np.square(members - members.mean(axis=0)).sum(axis=1)
+        farness = np.square(members - members.mean(axis=0)).sum(axis=1)
         # A small group keeps a third of its images for the doubtful ones.
-        typical = rows[np.argsort(-closeness, kind="stable")][: min(TYPICAL, -(-2 * len(rows) // 3))]
+        typical = rows[np.argsort(farness, kind="stable")][: min(typical_most, -(-2 * len(rows) // 3))]
         rest = np.setdiff1d(rows, typical)
-        doubtful = rest[np.argsort(assignments.confidence[rest], kind="stable")][:DOUBTFUL]
-        chosen[int(cluster)] = Selection(typical.tolist(), doubtful.tolist())
+        farthest = rows[np.argsort(-farness, kind="stable")]
+        outlying = farthest[assignments.outlier[farthest] & np.isin(farthest, rest)][:outlying_most]
+        rest = np.setdiff1d(rest, outlying)
+        doubtful = rest[np.argsort(assignments.confidence[rest], kind="stable")][:doubtful_most]
+        chosen[int(cluster)] = Selection(typical.tolist(), doubtful.tolist(), outlying.tolist())
     return chosen
+
+
+def shown_rows(count: int, selected: Iterable[int]) -> list[int]:
+    """Rows the page shows, rising: all of them, or `MOST_SHOWN` evenly spaced ones and the selected."""
+    if count <= MOST_SHOWN:
+        return list(range(count))
+    spaced = np.linspace(0, count - 1, MOST_SHOWN).astype(np.int64)
+    return sorted({*spaced.tolist(), *selected})

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,22 +16,24 @@ from PIL import Image
 
 from coterie.errors import CoterieError
 from coterie.files import write_atomically
-
-# Pictures up to this side are shown pixel by pixel and kept without loss.
-_PIXEL_ART = 32
+from coterie.report.sheets import PIXEL_ART, Sheets, make_sheets, tiles_of
 
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Encoded pictures by row of the run: PNG for tiny ones, else JPEG."""
+    """Encoded pictures for galleries, by row of the run, and sheets with a picture of every image.
+
+    Galleries hold PNG for tiny pictures, else JPEG. Runs made before there were sheets have none.
+    """
 
     encoded: dict[int, bytes]
+    sheets: Sheets | None = None
 
     def add(self, row: int, pixels: npt.NDArray[np.uint8]) -> None:
         """Encode the picture (S, S, 3) of a row."""
         stream = io.BytesIO()
         image = Image.fromarray(pixels)
-        if pixels.shape[0] <= _PIXEL_ART:
+        if pixels.shape[0] <= PIXEL_ART:
             image.save(stream, "PNG", optimize=True)
         else:
             image.save(stream, "JPEG", quality=85)
@@ -42,15 +47,22 @@ class Thumbnails:
         kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
         return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
-    def save(self, path: Path) -> None:
-        """Write one `.npz` of plain arrays: rows, offsets and the pictures' bytes."""
+    def every_sheet(self) -> Sheets | None:
+        """The sheets, or in older runs sheets of what there is; None for a run without pictures."""
+        if self.sheets is not None or not self.encoded:
+            return self.sheets
         rows = sorted(self.encoded)
-        offsets = np.cumsum([0] + [len(self.encoded[row]) for row in rows])
-        joined = np.frombuffer(b"".join(self.encoded[row] for row in rows), dtype=np.uint8)
-        write_atomically(
-            path,
-            lambda stream: np.savez(stream, rows=np.array(rows, dtype=np.int64), offsets=offsets, data=joined),
-        )
+        return make_sheets(rows, tiles_of([self.encoded[row] for row in rows]))
+
+    def save(self, path: Path) -> None:
+        """Write one `.npz` of plain arrays: rows, offsets and the pictures' bytes, and the same of the sheets."""
+        rows = sorted(self.encoded)
+        content = {"rows": np.array(rows, dtype=np.int64)} | _joined("", [self.encoded[row] for row in rows])
+        if self.sheets is not None:
+            content["sheet_layout"] = np.array([self.sheets.side, self.sheets.columns])
+            content["sheet_rows"] = np.array(self.sheets.rows, dtype=np.int64)
+            content |= _joined("sheet_", self.sheets.images)
+        write_atomically(path, lambda stream: np.savez(stream, **content))
 
     @staticmethod
     def load(path: Path) -> Thumbnails:
@@ -61,8 +73,20 @@ class Thumbnails:
         """
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
-                rows, offsets, data = pack["rows"].tolist(), pack["offsets"].tolist(), pack["data"].tobytes()
-            ends = zip(rows, offsets, offsets[1:], strict=False)
-            return Thumbnails({row: data[start:end] for row, start, end in ends})
+                encoded = dict(zip(pack["rows"].tolist(), _parted("", pack), strict=True))
+                if "sheet_rows" not in pack.files:
+                    return Thumbnails(encoded)
+                side, columns = pack["sheet_layout"].tolist()
+                return Thumbnails(encoded, Sheets(side, columns, pack["sheet_rows"].tolist(), _parted("sheet_", pack)))
         except Exception as error:
             raise CoterieError(f"{path} is missing or damaged: resume the run to write it again") from error
+
+
+def _joined(prefix: str, parts: Sequence[bytes]) -> dict[str, Any]:
+    offsets = np.cumsum([0] + [len(part) for part in parts])
+    return {f"{prefix}offsets": offsets, f"{prefix}data": np.frombuffer(b"".join(parts), dtype=np.uint8)}
+
+
+def _parted(prefix: str, pack: Any) -> list[bytes]:
+    offsets, data = pack[f"{prefix}offsets"].tolist(), pack[f"{prefix}data"].tobytes()
+    return [data[start:end] for start, end in pairwise(offsets)]

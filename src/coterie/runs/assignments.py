@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from coterie.cluster.groups import Grouping
 from coterie.errors import CoterieError, UsageError
+from coterie.runs.tables import by_key, read_table
 
 _COLUMNS = ["key", "cluster", "confidence", "outlier"]
 
@@ -84,20 +85,8 @@ def read_labels(path: Path, keys: Sequence[str]) -> list[str]:
     Raises:
         UsageError: no such file, other columns, a key twice, or not one key in common.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read as CSV: {error}") from None
-    if not rows or not {"key", "label"} <= rows[0].keys():
-        raise UsageError(f"{path} must be a CSV with the columns key and label")
-    found: dict[str, str] = {}
-    for row in rows:
-        key = row["key"] or ""
-        if key in found:
-            raise UsageError(f"{path}: key '{key}' occurs more than once")
-        found[key] = row["label"] or ""
-    labels = [found.get(printable(key), "") for key in keys]
+    found = by_key(path, read_table(path, ("key", "label")))
+    labels = [found[printable(key)]["label"] if printable(key) in found else "" for key in keys]
     if not any(labels):
         raise UsageError(f"{path} labels none of the run's images; its keys must be those of assignments.csv")
     return labels

@@ -72,6 +72,11 @@ class RunFolder:
         return self.root / "tracking.json"
 
     @property
+    def labelled(self) -> Path:
+        """The assignments with a person's labels."""
+        return self.root / "labelled.csv"
+
+    @property
     def features(self) -> Path:
         """Features that were made of images: a source for further runs."""
         return self.root / "features.npz"

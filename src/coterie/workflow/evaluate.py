@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from coterie.errors import UsageError
-from coterie.evaluate.metrics import Scores, confusion, matching, purity, score
+from coterie.evaluate.agreement import Evaluation, compare
 from coterie.runs.assignments import Assignments, read_labels
 from coterie.runs.folder import RunFolder
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores, and the confusion `table` (classes, clusters) with its class names and the purity of each cluster.
-
-    `matched` maps a cluster to the row of the class that the best one-to-one matching gives it.
-    """
-
-    scores: Scores
-    table: npt.NDArray[np.int64]
-    classes: list[str]
-    purity: npt.NDArray[np.float64]
-    matched: dict[int, int]
-    labelled: int
 
 
 def evaluate(run: Path, labels: Path | None = None) -> Evaluation:
@@ -42,20 +22,4 @@ def evaluate(run: Path, labels: Path | None = None) -> Evaluation:
     named = assignments.labels if labels is None else read_labels(labels, assignments.keys)
     if named is None or not any(named):
         raise UsageError(f"{run} knows no labels: give a CSV with the columns key and label by --labels")
-    classes = sorted(set(named) - {""}, key=_in_order)
-    numbers = {name: number for number, name in enumerate(classes)}
-    numbered = np.array([numbers.get(name, -1) for name in named], dtype=np.int64)
-    table = confusion(numbered, assignments.clusters)
-    return Evaluation(
-        score(numbered, assignments.clusters),
-        table,
-        classes,
-        purity(table),
-        matching(table),
-        int(table.sum()),
-    )
-
-
-def _in_order(name: str) -> tuple[int, Any]:
-    """Numbers by value, before words by letter."""
-    return (0, int(name)) if name.isdecimal() else (1, name)
+    return compare(named, assignments.clusters)

@@ -16,9 +16,7 @@ import torch
 import coterie
 from coterie.data.augment import describe_views
 from coterie.data.base import Rows, Source
-from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
-from coterie.data.ingest import in_parallel
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.evaluate.baseline import baseline
@@ -28,8 +26,6 @@ from coterie.nn.pretrained import Pretrained
 from coterie.processes import processes
 from coterie.report.animation import write_animation
 from coterie.report.page import write_report
-from coterie.report.selection import select
-from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
 from coterie.runs.config import NO_BACKBONE, READING, RunConfig
 from coterie.runs.extractor import Extractor
@@ -38,11 +34,10 @@ from coterie.runs.model_files import open_extractor, save_model
 from coterie.workflow.assemble import Request, assemble, differences, open_backbone, reading_of
 from coterie.workflow.gather import Wanted, check_kind, gather
 from coterie.workflow.listener import Listener
+from coterie.workflow.pictures import take_pictures
 from coterie.workflow.together import awaited, begin_together, end_together, train_along
 from coterie.workflow.tracking import Tracking
 from coterie.workflow.training import Fitted, check_enough, cluster_embeddings, train
-
-_THUMBNAIL_SIDE = 112
 
 
 def fit(
@@ -202,7 +197,7 @@ def _write_results(
     write_text(folder.assignments, assignments.to_csv())
     write_atomically(folder.embeddings, lambda stream: np.save(stream, embeddings))
     save_model(fitted.model, folder.model)
-    _thumbnails(source, assignments, embeddings).save(folder.thumbnails)
+    take_pictures(source, assignments, embeddings, rows).save(folder.thumbnails)
     summary = summarise(config, rows, fitted, skipped=len(folder.read_skipped()))
     listener.note("writing the report")
     if fitted.held_out is not None:
@@ -256,20 +251,3 @@ def _further_scores(
     if fitted.held_out is not None and (labels[fitted.held_out] >= 0).any():
         scores["held-out"] = asdict(score(labels[fitted.held_out], clusters[fitted.held_out]))
     return {"further": scores} if scores else {}
-
-
-def _thumbnails(source: Source, assignments: Assignments, embeddings: Any) -> Thumbnails:
-    """Pictures of the images the report shows, from the source, at a size worth looking at."""
-    places = {key: place for place, key in enumerate(source.keys)}
-    side = min(_THUMBNAIL_SIDE, source.outline().side)
-    rows = [row for chosen in select(assignments, embeddings).values() for row in chosen.typical + chosen.doubtful]
-
-    def decode(row: int) -> Any:
-        with contextlib.suppress(Unreadable):  # A file may vanish while a run lasts; the page then shows its name.
-            return source.decode(places[assignments.keys[row]], side)
-
-    thumbnails = Thumbnails({})
-    for row, pixels in zip(rows, in_parallel(decode, rows), strict=True):
-        if pixels is not None:
-            thumbnails.add(row, pixels)
-    return thumbnails

@@ -1,0 +1,85 @@
+"""How well clusters agree with labels given by name: scores, the confusion table, and a line for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coterie.evaluate.metrics import Scores, confusion, matching, purity, score
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores, and the confusion `table` (classes, clusters) with its class names and the purity of each cluster.
+
+    `matched` maps a cluster to the row of the class that the best one-to-one matching gives it.
+    """
+
+    scores: Scores
+    table: npt.NDArray[np.int64]
+    classes: list[str]
+    purity: npt.NDArray[np.float64]
+    matched: dict[int, int]
+    labelled: int
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """A class's `size`, the cluster matched to it (None if clusters are too few), and how the two fit.
+
+    Args:
+        recall: the share of the class in that cluster, 0..1.
+        precision: the share of the class among that cluster's labelled images, 0..1.
+        fullest: the cluster with most of the class.
+        share: of the class in `fullest`, 0..1.
+    """
+
+    name: str
+    size: int
+    matched: int | None
+    recall: float
+    precision: float
+    fullest: int
+    share: float
+
+
+def compare(named: Sequence[str], clusters: npt.NDArray[np.int64]) -> Evaluation:
+    """Compare clusters (N,) with the label of each image by name; images with an empty name are left out.
+
+    Raises:
+        ValueError: no label is known.
+    """
+    classes = in_order(set(named) - {""})
+    numbers = {name: number for number, name in enumerate(classes)}
+    numbered = np.array([numbers.get(name, -1) for name in named], dtype=np.int64)
+    table = confusion(numbered, clusters)
+    scores = score(numbered, clusters)
+    return Evaluation(scores, table, classes, purity(table), matching(table), int(table.sum()))
+
+
+def per_class(evaluation: Evaluation) -> list[ClassFigures]:
+    """Figures for every class, in the order of `evaluation.classes`."""
+    table = evaluation.table
+    cluster_of = {label: cluster for cluster, label in evaluation.matched.items()}
+    figures = []
+    for row, name in enumerate(evaluation.classes):
+        size, cluster, fullest = int(table[row].sum()), cluster_of.get(row), int(table[row].argmax())
+        agreed = 0 if cluster is None else int(table[row, cluster])
+        members = 0 if cluster is None else int(table[:, cluster].sum())
+        precision = agreed / members if members else 0.0
+        share = int(table[row, fullest]) / size
+        figures.append(ClassFigures(name, size, cluster, agreed / size, precision, fullest, share))
+    return figures
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Numbers by value, before words by letter."""
+    return sorted(names, key=_place)
+
+
+def _place(name: str) -> tuple[int, Any]:
+    return (0, int(name)) if name.isdecimal() else (1, name)

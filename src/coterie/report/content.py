@@ -1,0 +1,105 @@
+"""What the page's script works with: every shown image in arrays, packed as base64."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from coterie.cluster.neighbours import nearest_neighbours
+from coterie.cluster.planar import planar_map
+from coterie.evaluate.agreement import in_order
+from coterie.report.palette import colours
+from coterie.report.plots import principal_axes
+from coterie.report.sheets import Sheets
+from coterie.runs.assignments import Assignments
+
+# Neighbours an image is shown with, and those that the map keeps together.
+_SHOWN, _KEPT_TOGETHER = 8, 15
+# Groups a person may add to the clusters, each with a colour of its own.
+_FURTHER_GROUPS = 40
+# The greatest number of two bytes; it stands for "none" among indices.
+_TOP = 0xFFFF
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Where the shown images lie: `places` (n, 2) on a map, and `neighbours` (n, k), the nearest first."""
+
+    places: npt.NDArray[np.floating[Any]]
+    neighbours: npt.NDArray[np.int64]
+
+
+def make_atlas(embeddings: npt.NDArray[np.floating[Any]]) -> Atlas:
+    """Neighbours by Euclidean distance, and a map that keeps them together.
+
+    Embeddings (n, 2) are places on a map already. Unit vectors are in the same order by cosine.
+    """
+    points = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
+    distances, neighbours = nearest_neighbours(points, min(_KEPT_TOGETHER + 1, len(points)))
+    shown = neighbours[:, 1 : _SHOWN + 1].numpy()
+    if embeddings.shape[1] == 2:
+        return Atlas(embeddings, shown)
+    start = torch.from_numpy(principal_axes(embeddings))
+    return Atlas(planar_map(distances, neighbours, start).numpy(), shown)
+
+
+def page_content(
+    assignments: Assignments, rows: Sequence[int], atlas: Atlas, sheets: Sheets | None
+) -> Mapping[str, Any]:
+    """Plain values for JSON; images are numbered by their place in `rows`, the rows of the run that are shown."""
+    index = np.asarray(rows)
+    clusters = int(assignments.clusters.max(initial=0)) + 1
+    labels = assignments.labels or []
+    classes = in_order({*labels} - {""})
+    numbers = {name: number for number, name in enumerate(classes)} | {"": _TOP}
+    return {
+        "run": _fingerprint(assignments),
+        "images": len(rows),
+        "all": len(assignments.keys),
+        "rows": None if len(rows) == len(assignments.keys) else _packed(index, "<u4"),
+        "clusters": clusters,
+        "palette": colours(clusters + _FURTHER_GROUPS),
+        "keys": [assignments.keys[row] for row in rows],
+        "cluster": _packed(assignments.clusters[index], "<u2"),
+        "confidence": _packed(np.rint(assignments.confidence[index] * _TOP), "<u2"),
+        "outlier": _packed(assignments.outlier[index], "u1"),
+        "classes": classes,
+        "label": _packed(np.array([numbers[labels[row]] for row in rows]), "<u2") if classes else None,
+        "place": _packed(_squared(atlas.places), "<u2"),
+        "neighbours": _packed(atlas.neighbours, "<u2"),
+        "perImage": int(atlas.neighbours.shape[1]),
+        "sheets": None if sheets is None else _tiling(sheets, rows),
+    }
+
+
+def _tiling(sheets: Sheets, rows: Sequence[int]) -> dict[str, Any]:
+    tile_of = {row: tile for tile, row in enumerate(sheets.rows)}
+    tiles = np.array([tile_of.get(row, _TOP) for row in rows])
+    return {"side": sheets.side, "columns": sheets.columns, "tile": _packed(tiles, "<u2"), "type": sheets.mime}
+
+
+def _squared(places: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    """Places in a square of whole numbers, one scale for both axes and the second pointing down as on a screen."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    extent = max(float((high - low).max()), 1e-12)
+    centred = (places - (low + high) / 2) / extent + 0.5
+    centred[:, 1] = 1 - centred[:, 1]
+    squared: npt.NDArray[np.floating[Any]] = np.clip(np.rint(centred * _TOP), 0, _TOP)
+    return squared
+
+
+def _packed(values: npt.NDArray[Any], kind: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).astype(kind).tobytes()).decode("ascii")
+
+
+def _fingerprint(assignments: Assignments) -> str:
+    """A name for what a person's work on the page belongs to: these keys in these clusters."""
+    checksum = zlib.crc32("\n".join(assignments.keys).encode("utf-8", "backslashreplace"))
+    return f"{zlib.crc32(assignments.clusters.astype('<i8').tobytes(), checksum):08x}"

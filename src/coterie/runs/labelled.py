@@ -1,0 +1,108 @@
+"""A person's labels on the images of a run: `labels.csv`, as the page makes it, and `labelled.csv`."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from coterie.errors import UsageError
+from coterie.runs.assignments import Assignments, printable
+from coterie.runs.tables import by_key, guarded, read_table
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A label for each image of a run.
+
+    Args:
+        assignments: of the run.
+        labels: N names of groups.
+        mixed: (N,) bool, whether the image's group was marked as one no name fits.
+        followed: how many images had no row, and took the label most of their cluster have.
+    """
+
+    assignments: Assignments
+    labels: list[str]
+    mixed: npt.NDArray[np.bool_]
+    followed: int
+
+    def to_csv(self) -> str:
+        """Columns key, label, mixed (0 or 1), cluster, confidence, outlier, and known: the class, if any is known."""
+        table, stream = self.assignments, io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        columns = ["key", "label", "mixed", "cluster", "confidence", "outlier"]
+        writer.writerow(columns if table.labels is None else [*columns, "known"])
+        for place, key in enumerate(table.keys):
+            row: list[object] = [
+                guarded(printable(key)),
+                guarded(self.labels[place]),
+                int(self.mixed[place]),
+                int(table.clusters[place]),
+                f"{table.confidence[place]:.6f}",
+                int(table.outlier[place]),
+            ]
+            writer.writerow(row if table.labels is None else [*row, guarded(printable(table.labels[place]))])
+        return stream.getvalue()
+
+
+def read_labelled(path: Path, assignments: Assignments) -> Labelled:
+    """The labels that a CSV with the columns key and label, and perhaps mixed, gives to the images of a run.
+
+    An image without a row, or with an empty label, takes the label that most labelled images of its cluster have; in a
+    cluster without a label, "Group" and its number.
+
+    Raises:
+        UsageError: not such a table; a key occurs twice or is no image of the run; mixed is neither 0 nor 1.
+    """
+    rows = by_key(path, read_table(path, ("key", "label")))
+    keys = [printable(key) for key in assignments.keys]
+    _check_keys(path, rows.keys() - {*keys}, keys)
+    given = [" ".join(rows[key]["label"].split()) if key in rows else "" for key in keys]
+    if not any(given):
+        raise UsageError(f"{path} gives no image a label")
+    usual = _commonest(given, assignments.clusters)
+    labels = [
+        label or usual.get(cluster, f"Group {cluster}")
+        for label, cluster in zip(given, assignments.clusters.tolist(), strict=True)
+    ]
+    mixed_names = _mixed(path, rows)
+    mixed = np.array([label in mixed_names for label in labels])
+    return Labelled(assignments, labels, mixed, given.count(""))
+
+
+def _check_keys(path: Path, unknown: set[str], keys: list[str]) -> None:
+    if not unknown:
+        return
+    first = min(unknown)
+    close = difflib.get_close_matches(first, keys, n=1, cutoff=0.6) if len(keys) <= 20_000 else []
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    many = f"{len(unknown)} keys are no images" if len(unknown) > 1 else "a key is no image"
+    raise UsageError(f"{path}: {many} of the run, '{first}'{' among them' * (len(unknown) > 1)}{hint}")
+
+
+def _commonest(labels: list[str], clusters: npt.NDArray[np.int64]) -> dict[int, str]:
+    """The commonest label of each cluster that has any; of equals the first."""
+    counts: dict[int, Counter[str]] = {}
+    for label, cluster in zip(labels, clusters.tolist(), strict=True):
+        if label:
+            counts.setdefault(cluster, Counter())[label] += 1
+    return {cluster: count.most_common(1)[0][0] for cluster, count in counts.items()}
+
+
+def _mixed(path: Path, rows: dict[str, dict[str, str]]) -> set[str]:
+    """Labels of the groups that are marked: one row suffices."""
+    names = set()
+    for key, row in rows.items():
+        mark = row.get("mixed", "0").strip()
+        if mark not in ("", "0", "1"):
+            raise UsageError(f"{path}: mixed must be 0 or 1, and is '{mark}' for key '{key}'")
+        if mark == "1":
+            names.add(" ".join(row["label"].split()))
+    return names

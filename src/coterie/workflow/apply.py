@@ -1,0 +1,63 @@
+"""`coterie apply`: a person's labels on the images of a run, and a folder for each group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from coterie.errors import UsageError
+from coterie.files import write_text
+from coterie.runs.assignments import Assignments
+from coterie.runs.folder import RunFolder
+from coterie.runs.labelled import Labelled, read_labelled
+from coterie.workflow.listener import Listener
+from coterie.workflow.sort_files import Sorted, check_target, find_files, sort_files
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The labelled images, the file that lists them, and what became of their files if they were to be sorted."""
+
+    labelled: Labelled
+    path: Path
+    sorted: Sorted | None = None
+
+
+def apply_labels(
+    run: Path,
+    labels: Path,
+    listener: Listener,
+    *,
+    to: Path | None = None,
+    link: bool = False,
+    source: Path | None = None,
+) -> Applied:
+    """Write `labelled.csv` into a finished run, in place of an earlier one, and sort the images into folders if asked.
+
+    Args:
+        labels: what the page's "Download labels.csv" gives, or any CSV with the columns key and label.
+        to: a new folder for a folder of each group; None sorts nothing.
+        link: symbolic links instead of copies.
+        source: where the images lie now; None for where the run read them.
+
+    Raises:
+        UsageError: the run is not finished, the labels do not fit it, or there is nothing to sort or no place for it;
+            nothing is written then. CoterieError: a file is damaged or cannot be written.
+    """
+    folder = RunFolder(run)
+    folder.read_summary()
+    labelled = read_labelled(labels, Assignments.read(folder.assignments))
+    files: dict[str, Path] = {}
+    if to is not None:
+        check_target(to)
+        files = find_files(_images_of(folder) if source is None else source, labelled)
+    write_text(folder.labelled, labelled.to_csv())
+    placed = None if to is None else sort_files(labelled, files, to, listener, link=link)
+    return Applied(labelled, folder.labelled, placed)
+
+
+def _images_of(folder: RunFolder) -> Path:
+    source = folder.read_config().data.source
+    if source == "digits" or source.endswith(".npz"):
+        raise UsageError(f"the images of {source} lie in an array and not in files: there is nothing to sort by --to")
+    return Path(source)

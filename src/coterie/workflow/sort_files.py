@@ -1,0 +1,147 @@
+"""A folder for each group, with copies of its images or links to them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coterie.data.folder import Skipped, find_images
+from coterie.errors import CoterieError, UsageError
+from coterie.runs.assignments import printable
+from coterie.runs.labelled import Labelled
+from coterie.workflow.listener import Listener
+
+_FORBIDDEN = frozenset('<>:"/\\|?*')
+# Names Windows keeps for devices, with any ending.
+_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
+# Bytes of a name; file systems allow 255, and a number may follow.
+_LONGEST = 200
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """How many files were `placed`, and which were left out because they are `gone`."""
+
+    placed: int
+    gone: list[Skipped] = field(default_factory=list)
+
+
+def find_files(source: Path, labelled: Labelled) -> dict[str, Path]:
+    """The files of the run's images by key, as far as they still lie below `source`.
+
+    Raises:
+        UsageError: `source` is no folder, or holds none of them.
+    """
+    if not source.is_dir():
+        raise UsageError(f"there is no folder {source}: say where the run's images lie by --source")
+    keys = {printable(key) for key in labelled.assignments.keys}
+    # Only what is found by walking the folder is used: a key is never followed out of it.
+    found = {printable(path.relative_to(source).as_posix()): path for path in find_images(source)[0]}
+    files = {key: path for key, path in found.items() if key in keys}
+    if not files:
+        raise UsageError(f"none of the run's images lie below {source}: say where they lie by --source")
+    return files
+
+
+def check_target(target: Path) -> None:
+    """Raise a UsageError unless `target` is a new or an empty folder: nothing is ever written over."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} exists already and is not empty: give a new folder by --to")
+
+
+def sort_files(
+    labelled: Labelled, files: dict[str, Path], target: Path, listener: Listener, *, link: bool = False
+) -> Sorted:
+    """Place every image in the folder of its group below `target`; groups marked as mixed say so in their name.
+
+    Args:
+        files: where the images lie, by key; those without a file are listed as gone.
+        target: a new or empty folder.
+        link: symbolic links instead of copies.
+
+    Raises:
+        UsageError: `target` holds something. CoterieError: it cannot be written; what was placed is kept.
+    """
+    check_target(target)
+    names = [f"{name} (mixed)" if mixed else name for name, mixed in zip(labelled.labels, labelled.mixed, strict=True)]
+    folders = _folders(target, names)
+    taken: dict[Path, set[str]] = {folder: set() for folder in folders.values()}
+    placed, gone = 0, []
+    listener.begin("linking" if link else "copying", len(names), "files")
+    for key, name in zip(map(printable, labelled.assignments.keys), names, strict=True):
+        folder = folders[name]
+        if key not in files:
+            gone.append(Skipped(key, "the file is gone"))
+        else:
+            reason = _place(files[key], folder / unique_name(files[key].name, taken[folder]), link=link)
+            placed += reason is None
+            gone += [] if reason is None else [Skipped(key, reason)]
+        listener.advance()
+    listener.end()
+    return Sorted(placed, gone)
+
+
+def _folders(target: Path, names: Iterable[str]) -> dict[str, Path]:
+    """A new folder below `target` for each name."""
+    taken: set[str] = set()
+    folders = {name: target / unique_name(safe_name(name), taken, whole=True) for name in dict.fromkeys(names)}
+    try:
+        for folder in folders.values():
+            folder.mkdir(parents=True)
+    except OSError as error:
+        raise CoterieError(f"{error.filename or target} cannot be made: {error.strerror}") from None
+    return folders
+
+
+def _place(path: Path, target: Path, *, link: bool) -> str | None:
+    """Copy or link a file to a name that is free; returns why its source cannot be read, None where it could."""
+    if link:
+        try:
+            target.symlink_to(Path(os.path.abspath(path)))  # noqa: PTH100 - links in the path itself are kept.
+        except OSError as error:
+            raise CoterieError(f"{target} cannot be linked ({error.strerror}): use --copy") from None
+        return None
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    with source:
+        try:
+            with target.open("xb") as copy:
+                shutil.copyfileobj(source, copy)
+            shutil.copystat(path, target)
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            raise CoterieError(f"{target} could not be written: {error.strerror}") from None
+    return None
+
+
+def safe_name(name: str) -> str:
+    """A folder name any system takes, from whatever a person calls a group: no path, nothing hidden, not too long."""
+    text = unicodedata.normalize("NFC", name)
+    text = "".join("_" if letter in _FORBIDDEN or unicodedata.category(letter)[0] == "C" else letter for letter in text)
+    text = text.encode("utf-8")[:_LONGEST].decode("utf-8", "ignore").strip().strip(".").strip()
+    if text.partition(".")[0].rstrip().lower() in _RESERVED:
+        text = f"_{text}"
+    return text or "unnamed"
+
+
+def unique_name(name: str, taken: set[str], *, whole: bool = False) -> str:
+    """`name`, or with the first number from 2 that no name in `taken` has, also for systems blind to case.
+
+    Args:
+        taken: folded names, to which the chosen one is added.
+        whole: the number follows the whole name, and not its part before the ending.
+    """
+    path = Path(name)
+    stem, suffix = (name, "") if whole else (path.stem, path.suffix)
+    chosen, number = name, 1
+    while unicodedata.normalize("NFC", chosen).casefold() in taken:
+        number += 1
+        chosen = f"{stem} ({number}){suffix}"
+    taken.add(unicodedata.normalize("NFC", chosen).casefold())
+    return chosen

@@ -1,0 +1,286 @@
+"""The page in a browser, through what a person sees and can reach, without a network."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from coterie.cli import main
+from coterie.data.arrays import ArraySource
+from coterie.data.sources import open_source
+from small import finished_run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if CHROMIUM is None:
+    pytest.skip("no Chromium on this machine", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
+expect = playwright.expect
+expect.set_options(timeout=30_000)  # Milliseconds; only ever waited for in full where something is wrong.
+
+KINDS = ("cat", "dog", "owl")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as tool:
+        options = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+        found = tool.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three folders of twelve pictures, with names that give trouble."""
+    root = tmp_path_factory.mktemp("page") / "photos"
+    rng = np.random.default_rng(0)
+    for number, kind in enumerate(KINDS):
+        (root / kind).mkdir(parents=True)
+        for place in range(12):
+            pixels = np.clip(80 * np.eye(3)[number] + rng.integers(60, 170, (24, 24, 3)), 0, 255).astype(np.uint8)
+            name = {0: "=1+1.png", 1: 'ü, "x"; <b>.png'}.get(place, f"{kind}{place:02d}.png")
+            Image.fromarray(pixels).save(root / kind / name)
+    shutil.copy(root / "cat" / "cat02.png", root / "=2+2.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path) -> Path:
+    source = open_source(photos, labels_from_folders=True)
+    source.labels[0] = 0  # Of the file beside the folders.
+    return finished_run(photos.parent / "run", source, np.r_[0, np.arange(36) // 12], name=str(photos))
+
+
+class Visit:
+    """A page in a fresh profile without a network; whatever goes wrong in it is kept."""
+
+    def __init__(self, browser: Any, report: Path, **options: Any) -> None:
+        self.context = browser.new_context(offline=True, viewport={"width": 1240, "height": 1000}, **options)
+        self.page = self.context.new_page()
+        self.troubles: list[str] = []
+        self.page.on("console", lambda line: self.troubles.append(line.text))
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("request", self._request)
+        self.page.goto(report.as_uri())
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.troubles.append(request.url)
+
+    def card(self, name: str) -> Any:
+        title = self.page.locator(".title").filter(has_text=name)
+        return self.page.locator("article:visible").filter(has=title)
+
+    def name(self, card: str, name: str) -> None:
+        field = self.card(card).get_by_label("Name of")
+        field.fill(name)
+        field.press("Enter")
+
+    def labels(self, path: Path) -> list[dict[str, str]]:
+        with self.page.expect_download() as download:
+            self.page.get_by_role("button", name="Download labels.csv").click()
+        download.value.save_as(path)
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+
+@pytest.fixture
+def visit(browser: Any, run: Path) -> Iterator[Visit]:
+    found = Visit(browser, run / "report.html")
+    yield found
+    found.context.close()
+    assert found.troubles == []
+
+
+def test_a_persons_work_becomes_folders(visit: Visit, run: Path, photos: Path, tmp_path: Path, capsys: Any) -> None:
+    visit.name("Group 0", "Cats & =co")
+    visit.card("Group 1").get_by_label("Merge into another group").fill("Cats & =co")
+    visit.card("Group 1").get_by_role("button", name="Merge").click()
+    visit.card("Group 2").get_by_label("Mixed").check()
+    expect(visit.page.locator("#progress")).to_have_text("1 of 2 groups named · 1 mixed · 1 merged")
+    visit.page.get_by_label("Find images by file name").fill("owl11")
+    expect(visit.page.locator("#found")).to_have_text("1 image found")
+    visit.page.locator("#found-pictures button").click()
+    visit.page.get_by_label("Move to", exact=True).fill("=HYPERLINK(1)")
+    visit.page.locator("#move").get_by_role("button", name="Move").click()
+    rows = {row["key"]: row for row in visit.labels(tmp_path / "labels.csv")}
+    assert len(rows) == 37
+    assert rows["cat/cat03.png"] == {"key": "cat/cat03.png", "label": "Cats & =co", "mixed": "0", "cluster": "0"}
+    assert rows["dog/dog03.png"]["label"] == "Cats & =co"
+    assert (rows["owl/owl03.png"]["label"], rows["owl/owl03.png"]["mixed"]) == ("Group 2", "1")
+    assert (rows["owl/owl11.png"]["label"], rows["owl/owl11.png"]["mixed"]) == ("'=HYPERLINK(1)", "0")
+    assert "'=2+2.png" in rows
+    assert 'owl/ü, "x"; <b>.png' in rows
+
+    before = (run / "assignments.csv").read_bytes()
+    target = tmp_path / "sorted"
+    assert main(["apply", str(run), str(tmp_path / "labels.csv"), "--to", str(target), "--copy"]) == 0
+    assert capsys.readouterr().out.startswith("37 images in 3 groups, 1 of them mixed")
+    assert {folder.name: len(list(folder.iterdir())) for folder in target.iterdir()} == {
+        "Cats & =co": 25, "Group 2 (mixed)": 11, "=HYPERLINK(1)": 1,
+    }  # fmt: skip
+    assert (target / "=HYPERLINK(1)" / "owl11.png").read_bytes() == (photos / "owl" / "owl11.png").read_bytes()
+    assert (run / "assignments.csv").read_bytes() == before
+
+
+def test_work_survives_a_reload_can_be_undone_and_loaded(visit: Visit, tmp_path: Path) -> None:
+    visit.name("Group 0", "cats")
+    visit.name("Group 1", "cats")  # The same name: the same group.
+    expect(visit.page.get_by_role("heading", level=3).filter(has_text="cats")).to_be_focused()
+    visit.card("Group 2").get_by_label("Mixed").check()
+    done = visit.labels(tmp_path / "labels.csv")
+    visit.page.reload()
+    assert visit.labels(tmp_path / "again.csv") == done
+    visit.page.get_by_role("button", name="Start over").click()
+    assert {row["label"] for row in visit.labels(tmp_path / "none.csv")} == {"Group 0", "Group 1", "Group 2"}
+    visit.page.get_by_label("Load labels.csv").set_input_files(tmp_path / "labels.csv")
+    expect(visit.page.locator("#progress")).to_contain_text("1 mixed · 1 merged")
+    assert visit.labels(tmp_path / "loaded.csv") == done
+    visit.card("cats").get_by_role("button", name="Split Group 1 off again").click()
+    expect(visit.card("Group 1")).to_be_visible()
+    undo = visit.page.locator("aside").get_by_role("button", name="Undo")
+    for _ in range(3):
+        undo.click()
+    expect(undo).to_be_disabled()
+    assert visit.labels(tmp_path / "undone.csv") == done
+    (tmp_path / "other.csv").write_text("key,label\nnowhere.png,x\n")
+    visit.page.get_by_label("Load labels.csv").set_input_files(tmp_path / "other.csv")
+    expect(visit.page.locator("#said")).to_have_text("other.csv cannot be used: “nowhere.png” is no image of this page")
+
+
+def test_groups_are_filtered_and_sorted(visit: Visit) -> None:
+    expect(visit.page).to_have_title("photos in 3 groups – coterie")
+    titles = visit.page.locator("article:visible .title")
+    visit.page.locator("#cards-sort").select_option("small")
+    expect(titles).to_have_text(["Group 1", "Group 2", "Group 0"])
+    visit.name("Group 2", "owls")
+    visit.page.locator("#cards-show").select_option("named")
+    expect(titles).to_have_text(["owls"])
+    expect(visit.page.locator("#cards-count")).to_have_text("1 of 3 groups")
+    visit.page.locator("#cards-show").select_option("impure")
+    expect(titles).to_have_count(0)
+    visit.page.locator("#cards-show").select_option("all")
+    visit.page.locator("#cards-find").fill("dog")  # By the commonest label.
+    expect(titles).to_have_text(["Group 1"])
+
+
+def test_images_are_filtered_picked_and_moved_together(visit: Visit) -> None:
+    grid = visit.page.locator("#images-grid > li")
+    expect(grid).to_have_count(37)
+    visit.page.locator("#images-group").select_option("1")
+    expect(visit.page.locator("#images-count")).to_have_text("12 images found")
+    visit.page.locator("#images-kind").select_option("outlier")
+    expect(grid).to_have_count(1)
+    visit.page.get_by_role("button", name="Clear filters").click()
+    visit.page.locator("#images-kind").select_option("doubtful")
+    visit.page.locator("#images-sort").select_option("doubtful")
+    expect(grid).to_have_count(5)
+    visit.page.get_by_label("Pick cat03.png").check()
+    expect(visit.page.locator("#picked-count")).to_have_text("1 image picked")
+    visit.page.get_by_role("button", name="Pick all found").click()
+    visit.page.get_by_label("Move picked images to").fill("later")
+    visit.page.locator("#picked").get_by_role("button", name="Move").click()
+    expect(visit.card("later").locator(".facts")).to_contain_text("5 images (13.5\u202f%)")
+    expect(visit.card("later").locator(".arrived li")).to_have_count(5)
+    expect(visit.card("Group 0").locator(".facts")).to_contain_text("11 images")
+
+
+def test_the_map_shows_pictures_and_neighbours(visit: Visit) -> None:
+    visit.page.wait_for_function("document.querySelector('#map').width > 300")
+    box = visit.page.locator("#map").bounding_box()
+    places = [(x, y) for x in range(12, int(box["width"]), 20) for y in range(12, int(box["height"]), 20)]
+    for x, y in places:
+        visit.page.mouse.move(box["x"] + x, box["y"] + y)
+        if visit.page.locator("#hint").is_visible():
+            break
+    expect(visit.page.locator("#hint .picture")).to_be_visible()
+    name = visit.page.locator("#hint").inner_text().rpartition(", Group")[0]
+    visit.page.mouse.down()
+    visit.page.mouse.up()
+    expect(visit.page.locator("#inspector-name")).to_have_text(name)
+    assert visit.page.locator("#inspector-neighbours button").count() == 8
+    visit.page.locator("#inspector-neighbours button").first.click()
+    expect(visit.page.locator("#inspector-name")).not_to_have_text(name)
+    visit.page.get_by_label("Colour").select_option("label")
+    before = visit.page.locator("#map").screenshot()
+    visit.page.get_by_role("button", name="Zoom in").click()
+    assert any(visit.page.locator("#map").screenshot() != before for _ in range(50))
+
+
+def test_everything_is_within_reach_of_the_keyboard(visit: Visit) -> None:
+    keyboard = visit.page.keyboard
+    visit.page.locator("#map").focus()
+    keyboard.press("ArrowRight")
+    spoken = visit.page.get_by_role("status").and_(visit.page.locator("#said")).text_content()
+    assert "confidence" in spoken
+    shown = visit.page.locator("#inspector-name").inner_text()
+    assert spoken.startswith(shown)
+    for key in ("ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"):
+        keyboard.press(key)
+        if visit.page.locator("#inspector-name").inner_text() != shown:
+            break
+    else:
+        pytest.fail("no arrow leads to another image")
+    keyboard.press("Enter")
+    expect(visit.page.locator("#inspector")).to_be_focused()
+    keyboard.press("Escape")
+    expect(visit.page.locator("#inspector-image")).to_be_hidden()
+    picture = visit.card("Group 0").locator(".gallery button").first
+    picture.focus()
+    keyboard.press("Enter")
+    expect(visit.page.locator("#inspector")).to_be_focused()
+    keyboard.press("Escape")
+    expect(picture).to_be_focused()
+    nameless = visit.page.evaluate(
+        """[...document.querySelectorAll('button, input, select, canvas, a')].filter((field) =>
+            !(field.labels?.length || field.getAttribute('aria-label') || field.textContent.trim()
+              || field.querySelector('img[alt]')?.alt)).map((field) => field.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_hostile_names_are_inert(browser: Any, tmp_path: Path) -> None:
+    hostile = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'>"
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    keys = [hostile, "<!--<script>", "constructor", "__proto__", *(f"{place}" for place in range(8))]
+    labels = np.array([f"{hostile} {place % 2}" for place in range(12)])
+    run = finished_run(tmp_path / "run", ArraySource(images, keys=keys, labels=labels), np.arange(12) % 2, name=hostile)
+    visit = Visit(browser, run / "report.html")
+    visit.name("Group 0", hostile)
+    expect(visit.card("window.broken")).to_have_count(1)
+    visit.page.locator("#images-grid button").first.click()
+    visit.page.reload()
+    assert visit.page.evaluate("window.broken") is None
+    assert [row["key"] for row in visit.labels(tmp_path / "labels.csv")] == keys
+    visit.context.close()
+    assert visit.troubles == []
+    assert main(["apply", str(run), str(tmp_path / "labels.csv"), "--quiet"]) == 0
+
+
+def test_without_scripts_the_page_still_reads_well(browser: Any, run: Path) -> None:
+    visit = Visit(browser, run / "report.html", java_script_enabled=False)
+    expect(visit.page.locator("article")).to_have_count(3)
+    expect(visit.page.locator("figure.map img")).to_be_visible()
+    expect(visit.page.locator("#map")).to_be_hidden()
+    expect(visit.page.get_by_text("Merge into").first).to_be_hidden()
+    visit.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_a_narrow_window(browser: Any, run: Path, scheme: str) -> None:
+    visit = Visit(browser, run / "report.html", color_scheme=scheme)
+    visit.page.set_viewport_size({"width": 400, "height": 800})
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == 400
+    visit.card("Group 0").locator(".gallery button").first.click()
+    expect(visit.page.locator("#inspector")).to_be_in_viewport()
+    ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(21, 23, 26)") == (scheme == "dark")
+    visit.context.close()
+    assert visit.troubles == []
