@@ -18,7 +18,7 @@ from coterie.data.features import Features
 from coterie.data.loader import ImageFeed
 from coterie.data.store import Store
 from coterie.launch import joined
-from coterie.methods import build_method, method_names, method_type
+from coterie.methods import build_method, method_type
 from coterie.processes import processes
 from coterie.runs.model import embed_rows
 from coterie.train.config import TrainConfig
@@ -92,7 +92,7 @@ def found(name: str) -> dict[str, Any]:
 def main(out: Path) -> None:
     torch.set_num_threads(1)
     with joined():
-        results = {name: found(name) for name in method_names()}
+        results = {name: found(name) for name in small.LEARNING}
         if processes().first:
             out.write_text(json.dumps(results))
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
+import small
 from coterie.errors import UsageError
 from coterie.launch import Launch, first_host, launched
-from coterie.methods import method_names
 from coterie.processes import Processes
 
 HERE = Path(__file__).parent
@@ -66,7 +66,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any
 
 
 @pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", small.LEARNING)
 def test_processes_agree_with_one_alone(name: str, count: int, results: dict[int, dict[str, Any]]) -> None:
     alone, together = results[1][name], results[count][name]
     for one, other in zip(alone["losses"], together["losses"], strict=True):
