@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import small
 from coterie import Clusterer, UsageError, load
-from coterie.methods import build_method, method_names, method_type
+from coterie.methods import build_method, method_type
 from coterie.nn.backbones import build_backbone
 from coterie.workflow.export import export
 
@@ -57,7 +57,7 @@ def test_features_have_no_backbone(blobs: tuple, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [name for name in method_names() if method_type(name).inputs == "images"])
+@pytest.mark.parametrize("name", [name for name in small.LEARNING if method_type(name).inputs == "images"])
 def test_embeddings_come_through_the_encoder_that_is_written(name: str) -> None:
     kind = method_type(name)
     method = build_method(
