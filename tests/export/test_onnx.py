@@ -154,3 +154,12 @@ def test_a_wrong_graph_is_not_written(blobs: tuple, tmp_path: Path, monkeypatch:
     with pytest.raises(CoterieError, match="differ by"):
         clusterer.export(onnx=tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pretrained_backbone_as_it_is(blobs: tuple, tmp_path: Path) -> None:
+    """Its graph is that of a run's encoder, which learns no more."""
+    learnt, inputs = fitted("simclr", blobs[0])
+    learnt.save(tmp_path / "run")
+    frozen = Clusterer(3, method="kmeans", backbone=str(tmp_path / "run"), device="cpu", precision="float32")
+    frozen.fit(blobs[0]).export(onnx=tmp_path / "model.onnx")
+    agree(frozen, outputs(tmp_path / "model.onnx", inputs))
