@@ -58,7 +58,7 @@ def test_a_run_leaves_everything_behind(run: Path) -> None:
     assert all(0 <= summary[name] <= 1 for name in ("acc", "nmi"))
     with (run / "assignments.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert [*rows[0]] == ["key", "cluster", "confidence", "outlier", "label"]
+    assert [*rows[0]] == ["key", "cluster", "confidence", "outlier", "outlier_score", "label"]
     assert [row["key"] for row in rows] == [f"{place:06d}" for place in range(60)]
     assert all(0 <= float(row["confidence"]) <= 1 and row["outlier"] in "01" for row in rows)
     assert sum(summary["cluster_sizes"]) == 60

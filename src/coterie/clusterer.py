@@ -48,7 +48,7 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
 
     Attributes:
         labels_: (N,) int64, the cluster of each image.
-        confidence_: (N,) between 0 and 1. outliers_: (N,) bool.
+        confidence_: (N,) between 0 and 1. outliers_: (N,) bool. outlier_scores_: (N,), above 1 for outliers.
         embeddings_: (N, d) float32, of unit length where the method compares them by direction.
         keys_: N names: paths below the folder, or numbers. skipped_: files left out, with reasons.
         model_: the trained `coterie.runs.model.Model`.
@@ -129,7 +129,9 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         """Write the model and the assignments into the folder `path`; `coterie.load` reads them."""
         folder = RunFolder(Path(path))
         save_model(self._fitted(), folder.model)
-        table = Assignments(self.keys_, self.labels_, self.confidence_, self.outliers_)
+        table = Assignments(
+            self.keys_, self.labels_, self.confidence_, self.outliers_, outlier_score=self.outlier_scores_
+        )
         write_text(folder.assignments, table.to_csv())
 
     def _fitted(self) -> Model:
@@ -145,6 +147,7 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         self.labels_ = assignments.clusters
         self.confidence_ = assignments.confidence
         self.outliers_ = assignments.outlier
+        self.outlier_scores_ = assignments.outlier_score
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

@@ -44,12 +44,13 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Embeddings (N, d), of unit length where they are compared by direction.
+    """Embeddings (N, d), of unit length where they are compared by direction, and the features (N, F) before any head.
 
     `probabilities` (N, K) are those of the method's own head, if it has one.
     """
 
     embeddings: Tensor
+    features: Tensor
     probabilities: Tensor | None
 
 
@@ -61,7 +62,7 @@ class Model:
         blueprint: how its networks are built.
         method: the trained networks, on their device.
         normalisation: what images go through before them; None for features.
-        groups: centers, concentration and fences.
+        groups: centers, concentration and outlier score.
         precision: of the backbone, "float32" or "bfloat16".
         extractor: what makes features of images, for a method on features that was given images.
     """
@@ -79,7 +80,7 @@ class Model:
 
     def group(self, embedded: Embedded) -> Grouping:
         """Clusters, confidence and outliers."""
-        return self.groups.assign(embedded.embeddings, embedded.probabilities)
+        return self.groups.assign(embedded.embeddings, embedded.features, embedded.probabilities)
 
     @property
     def channels(self) -> int:
@@ -125,14 +126,16 @@ def embed_rows(
     The processes of a `group` embed a share each, and then have all.
     """
     method.eval()
-    embeddings, probabilities = [], []
+    embeddings, features, heads = [], [], []
     device = next(method.parameters()).device
     for inputs in batches(rows, normalisation, device, batch_size, group.share(len(rows))):
-        embeddings.append(method.embed(inputs))
-        probabilities.append(method.assign(inputs))
+        before, embedded = method.represent(inputs)
+        embeddings.append(embedded)
+        features.append(before)
+        probabilities = method.assign(inputs)
+        heads += [] if probabilities is None else [probabilities]
         on_rows(len(inputs))
-    known = [part for part in probabilities if part is not None]
-    joined, heads = (group.gather_shares(torch.cat(each), len(rows)) if each else None for each in (embeddings, known))
-    assert joined is not None
+    joined, before = (group.gather_shares(torch.cat(parts), len(rows)) for parts in (embeddings, features))
     joined = F.normalize(joined, dim=1) if method.metric == "cosine" else joined
-    return Embedded(joined.clone(), None if heads is None else heads.clone())
+    own = group.gather_shares(torch.cat(heads), len(rows)) if heads else None
+    return Embedded(joined.clone(), before.clone(), None if own is None else own.clone())

@@ -11,6 +11,7 @@ import torch
 
 import coterie
 from coterie.cluster.groups import Groups
+from coterie.cluster.outliers import OutlierScore
 from coterie.config import plain, read
 from coterie.data.augment import Normalisation
 from coterie.errors import CoterieError, UsageError
@@ -22,8 +23,9 @@ from coterie.runs.folder import RunFolder
 from coterie.runs.model import Blueprint, Model
 from coterie.train.runtime import choose_runtime
 
-FORMAT = 2
-_GROUPS = ("centers", "concentration", "fences")
+FORMAT = 3
+_GROUPS = ("centers", "concentration")
+_OUTLIERS = ("whitening", "references", "nearer", "fence")
 _RUN = "run"
 
 
@@ -45,6 +47,7 @@ def save_model(model: Model, folder: Path) -> None:
         extractor = f"{PREFIX}{model.extractor.name}"
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
     tensors |= {f"groups.{name}": getattr(model.groups, name) for name in _GROUPS}
+    tensors |= {f"outliers.{name}": getattr(model.groups.outlier_score, name) for name in _OUTLIERS}
     # A format of plain rows: a copy leaves channels-last strides and shared storage behind.
     packed = safetensors.torch.save(
         {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
@@ -77,6 +80,7 @@ def load_model(folder: Path, *, device: str = "auto") -> Model:
         normalisation = None if given is None else read(Normalisation, given)
         tensors = safetensors.torch.load_file(folder / "model.safetensors")
         parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
+        outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
         if len(parts["centers"]) != blueprint.clusters:
             raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
         method = blueprint.build()
@@ -90,7 +94,9 @@ def load_model(folder: Path, *, device: str = "auto") -> Model:
     runtime = choose_runtime(device, precision)
     runtime.prepare(method)
     method.eval()
-    groups = Groups(**{name: part.to(runtime.device) for name, part in parts.items()}, metric=method.metric)
+    outlier_score = OutlierScore(**{name: part.to(runtime.device) for name, part in outliers.items()})
+    parts = {name: part.to(runtime.device) for name, part in parts.items()}
+    groups = Groups(**parts, outlier_score=outlier_score, metric=method.metric)
     extractor = _saved_extractor(description.get("extractor"), folder, device)
     return Model(blueprint, method, normalisation, groups, precision, extractor)
 
