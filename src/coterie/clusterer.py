@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 
+from coterie.cluster.estimator import NotFitted, checked_array
 from coterie.data.base import Rows, Source
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.files import write_text
+from coterie.methods import method_type
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
@@ -27,7 +30,8 @@ from coterie.workflow.training import train
 Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 
 
-class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False)
+class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns to embed images and groups them.
 
     Images come as a folder, an `.npz` file, or an array or tensor (N, H, W[, C]) of uint8; features, for a method
@@ -54,30 +58,17 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         model_: the trained `coterie.runs.model.Model`.
     """
 
-    def __init__(
-        self,
-        n_clusters: int = 8,
-        *,
-        method: str = "propos",
-        recipe: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        epochs: int | None = None,
-        size: int | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        seed: int = 0,
-        features_from: str | None = None,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.method = method
-        self.recipe = recipe
-        self.options = options
-        self.epochs = epochs
-        self.size = size
-        self.device = device
-        self.precision = precision
-        self.seed = seed
-        self.features_from = features_from
+    n_clusters: int = 8
+    _: KW_ONLY
+    method: str = "propos"
+    recipe: str | None = None
+    options: Mapping[str, Any] | None = None
+    epochs: int | None = None
+    size: int | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    seed: int = 0
+    features_from: str | None = None
 
     def fit(self, X: Images, y: object = None, *, listener: Listener | None = None) -> Clusterer:  # noqa: ARG002, N803
         """Learn from images X; `y` is ignored, `listener` hears of the progress.
@@ -85,7 +76,7 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         Raises:
             UsageError: images or options that cannot be used. CoterieError: training failed.
         """
-        source = _open(X)
+        source = self._open(X, learning=True)
         extractor = None if self.features_from is None else open_extractor(self.features_from, device=self.device)
         request = Request(
             source=str(X) if isinstance(X, (str, Path)) else "array",
@@ -136,11 +127,31 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
 
     def _fitted(self) -> Model:
         if not hasattr(self, "model_"):
-            raise UsageError("this Clusterer is not fitted yet: call fit first")
+            raise NotFitted("this Clusterer is not fitted yet: call fit first")
         return self.model_
 
     def _rows(self, images: Images) -> Rows:
-        return gather(_open(images), wanted_by(self._fitted()), Listener())[0]
+        wanted = wanted_by(self._fitted())
+        return gather(self._open(images, learning=False), wanted, Listener())[0]
+
+    def _open(self, images: Images, *, learning: bool) -> Source:
+        if isinstance(images, torch.Tensor):
+            images = images.cpu().numpy()
+        if isinstance(images, (str, Path)):
+            return open_source(images)
+        if self._takes_features or (not learning and isinstance(images, np.ndarray) and images.ndim == 2):
+            return open_source(checked_array(self, images, reset=learning, least=2 if learning else 1))
+        if not isinstance(images, np.ndarray):
+            raise UsageError(f"images come as a folder, an .npz file or an array, not {type(images).__name__}")
+        return open_source(images)
+
+    @property
+    def _takes_features(self) -> bool:
+        return self.features_from is None and method_type(self.method).inputs == "features"
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._fitted().groups.centers.shape[1])
 
     def _take(self, assignments: Assignments) -> None:
         self.keys_ = list(assignments.keys)
@@ -148,6 +159,12 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         self.confidence_ = assignments.confidence
         self.outliers_ = assignments.outlier
         self.outlier_scores_ = assignments.outlier_score
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        on_features = self._takes_features
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = on_features, not on_features
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -166,14 +183,6 @@ def load(path: str | Path, *, device: str = "auto") -> Clusterer:
     if folder.assignments.is_file():
         clusterer._take(Assignments.read(folder.assignments))
     return clusterer
-
-
-def _open(images: Images) -> Source:
-    if isinstance(images, torch.Tensor):
-        images = images.cpu().numpy()
-    if not isinstance(images, (str, Path, np.ndarray)):
-        raise UsageError(f"images come as a folder, an .npz file or an array, not {type(images).__name__}")
-    return open_source(images)
 
 
 def _yaml(value: Any) -> str:
