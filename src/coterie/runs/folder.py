@@ -66,6 +66,15 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def evaluation(self) -> Path:
+        """What `coterie evaluate` found."""
+        return self.root / "evaluation.json"
+
+    @property
+    def reliability(self) -> Path:
+        return self.root / "reliability.png"
+
+    @property
     def features(self) -> Path:
         """Features that were made of images: a source for further runs."""
         return self.root / "features.npz"
