@@ -58,7 +58,7 @@ def test_a_run_leaves_everything_behind(run: Path) -> None:
     assert all(0 <= summary[name] <= 1 for name in ("acc", "nmi"))
     with (run / "assignments.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert [*rows[0]] == ["key", "cluster", "confidence", "outlier", "label"]
+    assert [*rows[0]] == ["key", "cluster", "confidence", "outlier", "outlier_score", "label"]
     assert [row["key"] for row in rows] == [f"{place:06d}" for place in range(60)]
     assert all(0 <= float(row["confidence"]) <= 1 and row["outlier"] in "01" for row in rows)
     assert sum(summary["cluster_sizes"]) == 60
@@ -128,6 +128,15 @@ def test_evaluate(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     assert f"ACC {summary['acc']:.4f}" in printed
     assert "purity" in printed
+    assert "calibration error" in printed
+    found = json.loads((run / "evaluation.json").read_text())
+    assert (found["acc"], found["reliability"]["right"]) == (pytest.approx(summary["acc"]),) * 2
+    assert found["reliability"]["levels"][0] == {
+        "confidence": 0.0,
+        "share": 1.0,
+        "right": pytest.approx(summary["acc"]),
+    }
+    assert (run / "reliability.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "labels.csv").write_text("key,label\n000000,cat\n000001,dog\n000003,cat\n")
     assert main(["evaluate", str(run), "--labels", str(tmp_path / "labels.csv")]) == 0
     printed = capsys.readouterr().out
@@ -167,7 +176,9 @@ def test_demo_learns_digits(
     assert module.free_folder(Path("coterie-demo")) == Path("coterie-demo-2")
 
 
-@pytest.mark.parametrize("verb", [[], ["demo"], ["fit"], ["assign"], ["evaluate"], ["report"], ["recipes"]])
+@pytest.mark.parametrize(
+    "verb", [[], ["demo"], ["fit"], ["assign"], ["evaluate"], ["stability"], ["report"], ["recipes"]]
+)
 def test_help_has_an_example(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([*verb, "--help"])
@@ -304,7 +315,7 @@ def test_a_damaged_model(run: Path, pack: Path, capsys: pytest.CaptureFixture[st
     weights.write_bytes(whole)
     description = run / "model" / "model.json"
     text = description.read_text()
-    description.write_text(text.replace('"format": 2', '"format": 9'))
+    description.write_text(text.replace('"format": 3', '"format": 9'))
     assert "format 9" in refused(["assign", str(run), str(pack), "--quiet"], capsys, code=1)
     description.write_text(text.replace('"clusters": 3', '"clusters": 4'))
     assert "3 centers for 4 clusters" in refused(["assign", str(run), str(pack), "--quiet"], capsys, code=1)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 
+from coterie.cluster.estimator import NotFitted, checked_array
 from coterie.data.base import Rows, Source
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.files import write_text
+from coterie.methods import method_type
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
@@ -29,7 +32,8 @@ from coterie.workflow.training import train
 Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 
 
-class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False)
+class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns to embed images and groups them.
 
     Images come as a folder, an `.npz` file, a data set of the hub (`hf:NAME[:SPLIT]`), or an array or tensor
@@ -53,38 +57,24 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
 
     Attributes:
         labels_: (N,) int64, the cluster of each image.
-        confidence_: (N,) between 0 and 1. outliers_: (N,) bool.
+        confidence_: (N,) between 0 and 1. outliers_: (N,) bool. outlier_scores_: (N,), above 1 for outliers.
         embeddings_: (N, d) float32, of unit length where the method compares them by direction.
         keys_: N names: paths below the folder, or numbers. skipped_: files left out, with reasons.
         model_: the trained `coterie.runs.model.Model`.
     """
 
-    def __init__(
-        self,
-        n_clusters: int = 8,
-        *,
-        method: str = "propos",
-        recipe: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        epochs: int | None = None,
-        size: int | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        seed: int = 0,
-        features_from: str | None = None,
-        backbone: str | None = None,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.method = method
-        self.recipe = recipe
-        self.options = options
-        self.epochs = epochs
-        self.size = size
-        self.device = device
-        self.precision = precision
-        self.seed = seed
-        self.features_from = features_from
-        self.backbone = backbone
+    n_clusters: int = 8
+    _: KW_ONLY
+    method: str = "propos"
+    recipe: str | None = None
+    options: Mapping[str, Any] | None = None
+    epochs: int | None = None
+    size: int | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    seed: int = 0
+    features_from: str | None = None
+    backbone: str | None = None
 
     def fit(self, X: Images, y: object = None, *, listener: Listener | None = None) -> Clusterer:  # noqa: ARG002, N803
         """Learn from images X; `y` is ignored, `listener` hears of the progress.
@@ -106,7 +96,7 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
             features_from=self.features_from,
             backbone=self.backbone,
         )
-        source, listener = _open(X, **reading_of(request)), listener or Listener()
+        source, listener = self._open(X, learning=True, **reading_of(request)), listener or Listener()
         config = assemble(request, source.outline())
         check_kind(source, config.method, extracting=self.features_from is not None)
         config, pretrained = open_backbone(config, request, source.outline(), listener)
@@ -140,7 +130,9 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
         folder = RunFolder(Path(path))
         save_model(self._fitted(), folder.model)
         if hasattr(self, "labels_"):  # A model from elsewhere may have come without.
-            table = Assignments(self.keys_, self.labels_, self.confidence_, self.outliers_)
+            table = Assignments(
+                self.keys_, self.labels_, self.confidence_, self.outliers_, outlier_score=self.outlier_scores_
+            )
             write_text(folder.assignments, table.to_csv())
 
     def export(self, *, pixels: str = "uint8", force: bool = False, **targets: str | Path) -> list[Path]:
@@ -161,17 +153,47 @@ class Clusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[
 
     def _fitted(self) -> Model:
         if not hasattr(self, "model_"):
-            raise UsageError("this Clusterer is not fitted yet: call fit first")
+            raise NotFitted("this Clusterer is not fitted yet: call fit first")
         return self.model_
 
     def _rows(self, images: Images) -> Rows:
-        return gather(_open(images), wanted_by(self._fitted()), Listener())[0]
+        wanted = wanted_by(self._fitted())
+        return gather(self._open(images, learning=False), wanted, Listener())[0]
+
+    def _open(self, images: Images, *, learning: bool, **reading: Any) -> Source:
+        if isinstance(images, torch.Tensor):
+            images = images.cpu().numpy()
+        if isinstance(images, (str, Path)):
+            return open_source(images, **reading)
+        if self._takes_features or (not learning and isinstance(images, np.ndarray) and images.ndim == 2):
+            return open_source(checked_array(self, images, reset=learning, least=2 if learning else 1))
+        if not isinstance(images, np.ndarray):
+            raise UsageError(f"images come as a folder, an .npz file, hf:NAME or an array, not {type(images).__name__}")
+        return open_source(images)
+
+    @property
+    def _takes_features(self) -> bool:
+        extracting = self.features_from is not None
+        if hasattr(self, "model_"):  # A loaded one does not know by name what makes its features.
+            extracting |= self.model_.extractor is not None
+        return not extracting and method_type(self.method).inputs == "features"
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._fitted().groups.centers.shape[1])
 
     def _take(self, assignments: Assignments) -> None:
         self.keys_ = list(assignments.keys)
         self.labels_ = assignments.clusters
         self.confidence_ = assignments.confidence
         self.outliers_ = assignments.outlier
+        self.outlier_scores_ = assignments.outlier_score
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        on_features = self._takes_features
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = on_features, not on_features
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -190,14 +212,6 @@ def load(path: str | Path, *, device: str = "auto") -> Clusterer:
     if folder.assignments.is_file():
         clusterer._take(Assignments.read(folder.assignments))
     return clusterer
-
-
-def _open(images: Images, **reading: Any) -> Source:
-    if isinstance(images, torch.Tensor):
-        images = images.cpu().numpy()
-    if not isinstance(images, (str, Path, np.ndarray)):
-        raise UsageError(f"images come as a folder, an .npz file, hf:NAME or an array, not {type(images).__name__}")
-    return open_source(images, **(reading if isinstance(images, (str, Path)) else {}))
 
 
 def _yaml(value: Any) -> str:

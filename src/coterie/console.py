@@ -15,6 +15,8 @@ from coterie.bench.base import Result
 from coterie.evaluate.agreement import Evaluation
 from coterie.evaluate.choose_k import Choice
 from coterie.evaluate.probe import ProbeScores
+from coterie.evaluate.reliability import Reliability
+from coterie.evaluate.stability import Stability
 from coterie.workflow.apply import Applied
 
 
@@ -61,6 +63,41 @@ def print_evaluation(evaluation: Evaluation, out: Console) -> None:
     table.add_row("purity", *("–" if share != share else f"{share:.2f}" for share in evaluation.purity))
     out.print()
     out.print(table)
+
+    if evaluation.reliability is not None:
+        _print_reliability(evaluation.reliability, out)
+
+
+def _print_reliability(found: Reliability, out: Console) -> None:
+    out.print(
+        f"\nconfidence {found.confidence:.3f} on average, right {found.right:.3f}, calibration error {found.error:.3f}"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("confidence ≥", "share of images", "right"):
+        table.add_column(column, justify="right")
+    for level in found.levels:
+        right = "–" if level.right is None else f"{level.right:.3f}"
+        table.add_row(f"{level.confidence:.2f}", f"{level.share:.3f}", right)
+    out.print(table)
+
+
+def print_stability(found: Stability, out: Console, *, as_json: bool = False) -> None:
+    """How far runs with several seeds agree, and each cluster's overlap; or as JSON."""
+    if as_json:
+        out.print(json.dumps(asdict(found)), markup=False)
+        return
+    seeds = ", ".join(str(seed) for seed in found.seeds)
+    out.print(f"mean ARI [bold]{found.ari:.3f}[/] ({min(found.pairs):.3f} to {max(found.pairs):.3f}), seeds {seeds}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("cluster", "images", "overlap", "least"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for one in found.clusters:
+        verdict = one.verdict if one.verdict == "stable" else f"[bold]{one.verdict}[/]"
+        table.add_row(str(one.cluster), str(one.size), f"{one.overlap:.3f}", f"{one.least:.3f}", verdict)
+    out.print()
+    out.print(table)
+    out.print("overlap: images shared with the likest cluster of another run, of those in either", style="dim")
 
 
 def print_applied(applied: Applied, to: Path | None, out: Console) -> None:

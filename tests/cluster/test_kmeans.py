@@ -114,7 +114,7 @@ def test_as_many_clusters_as_points_and_duplicates(metric: str) -> None:
 @pytest.mark.parametrize(
     ("points", "options", "message"),
     [
-        (np.zeros((2, 3)), {"n_clusters": 3}, "2 points cannot form 3 clusters"),
+        (np.zeros((2, 3)), {"n_clusters": 3}, "2 samples cannot form 3 clusters"),
         (np.zeros(4), {"n_clusters": 2}, "shape"),
         (np.zeros((4, 2)), {"n_clusters": 2, "metric": "cosin"}, "metric"),
         (np.zeros((4, 2)), {"n_clusters": 0}, "at least 1"),

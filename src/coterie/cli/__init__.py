@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupted(options: argparse.Namespace, given: list[str]) -> str:
+    if options.verb == "stability":
+        return f"interrupted; go on with: coterie {shlex.join(given)}"
     if options.verb != "fit" or not (options.out / "config.yaml").is_file():
         return "interrupted"
     command = given if options.resume else [*given, "--resume"]

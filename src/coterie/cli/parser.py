@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_assign(group)
     _add_apply(group)
     _add_evaluate(group)
+    _add_stability(group)
     _add_probe(group)
     _add_report(group)
     _add_export(group)
@@ -178,6 +179,18 @@ def _add_evaluate(group: Any) -> None:
     parser.add_argument(
         "--labels", type=Path, metavar="CSV", help="columns key and label (default: the run's own labels)"
     )
+
+
+def _add_stability(group: Any) -> None:
+    parser = _verb(
+        group, "stability", verbs.stability, "repeat a run with other seeds, and tell which of its clusters come back",
+        "coterie stability groups --seeds 3",
+    )  # fmt: skip
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run whose source is still there")
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="further runs (default 3), kept in RUN/stability"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_probe(group: Any) -> None:

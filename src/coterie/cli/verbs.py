@@ -96,7 +96,20 @@ def evaluate(options: argparse.Namespace) -> None:
     from coterie.console import print_evaluation, results
     from coterie.workflow import evaluate as workflow
 
-    print_evaluation(workflow.evaluate(options.folder, options.labels), results())
+    evaluation = workflow.evaluate(options.folder, options.labels)
+    print_evaluation(evaluation, results())
+    written = workflow.write_evaluation(evaluation, options.folder)
+    if not options.quiet:
+        results().print(f"\nsee {' and '.join(str(path) for path in written)}", markup=False)
+
+
+def stability(options: argparse.Namespace) -> None:
+    from coterie.console import print_stability, results
+    from coterie.workflow.stability import stability as judge
+
+    with Listening(options) as listener:
+        found = judge(options.folder, listener, seeds=options.seeds)
+    print_stability(found, results(), as_json=options.json)
 
 
 def probe(options: argparse.Namespace) -> None:

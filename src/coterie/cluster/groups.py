@@ -9,10 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.cluster.kmeans import Metric
-
-# An image is an outlier when its distance is this many robust deviations above its cluster's median, on a log scale:
-# distances are positive and skewed, and on a plain scale far more would be flagged than are odd.
-_FENCE = 2.5
+from coterie.cluster.outliers import OutlierScore, fit_outlier_score
 
 # How many images, among how many, are asked for their nearest neighbours to set the concentration.
 _IMAGES, _POOL, _NEIGHBOURS = 2000, 20_000, 20
@@ -20,11 +17,16 @@ _IMAGES, _POOL, _NEIGHBOURS = 2000, 20_000, 20
 
 @dataclass(frozen=True)
 class Grouping:
-    """For each image: `clusters` (N,) int64, `confidence` (N,) in 0..1, `outlier` (N,) bool."""
+    """For each image: `clusters` (N,) int64, `confidence` (N,) in 0..1, `outlier_score` (N,), above 1 for outliers."""
 
     clusters: Tensor
     confidence: Tensor
-    outlier: Tensor
+    outlier_score: Tensor
+
+    @property
+    def outlier(self) -> Tensor:
+        """(N,) bool."""
+        return self.outlier_score > 1
 
 
 @dataclass(frozen=True)
@@ -34,39 +36,40 @@ class Groups:
     Args:
         centers: (K, d); of unit length where `metric` is cosine.
         concentration: κ of the confidence `softmax(−κ·distance)`, a scalar tensor.
-        fences: (K,), the distance from the center beyond which an image is an outlier.
+        outlier_score: of features in clusters.
         metric: distances are 1−cos, or squared Euclidean.
     """
 
     centers: Tensor
     concentration: Tensor
-    fences: Tensor
+    outlier_score: OutlierScore
     metric: Metric = "cosine"
 
-    def assign(self, embeddings: Tensor, probabilities: Tensor | None = None) -> Grouping:
-        """Group embeddings (N, d); a method's own `probabilities` (N, K) decide where there are any."""
-        distances = _distances(embeddings, self.centers, self.metric)
-        probabilities = self._by_distance(distances) if probabilities is None else probabilities
+    def assign(self, embeddings: Tensor, features: Tensor, probabilities: Tensor | None = None) -> Grouping:
+        """Group images by their embeddings (n, d) and the encoder's features (n, F).
+
+        A method's own `probabilities` (n, K) decide where there are any.
+        """
+        probabilities = self.probabilities(embeddings) if probabilities is None else probabilities
         confidence, clusters = probabilities.max(dim=1)
-        distance = distances.gather(1, clusters.unsqueeze(1)).squeeze(1)
-        return Grouping(clusters, confidence, distance > self.fences[clusters])
+        return Grouping(clusters, confidence, self.outlier_score(features, clusters))
 
     def probabilities(self, embeddings: Tensor) -> Tensor:
         """How surely embeddings (N, d) belong to each cluster, (N, K), by their distances to the centers."""
-        return self._by_distance(_distances(embeddings, self.centers, self.metric))
-
-    def _by_distance(self, distances: Tensor) -> Tensor:
-        return (-self.concentration * distances).softmax(dim=1)
+        return (-self.concentration * _distances(embeddings, self.centers, self.metric)).softmax(dim=1)
 
 
-def fit_groups(embeddings: Tensor, labels: Tensor, n_clusters: int, *, metric: Metric = "cosine") -> Groups:
-    """Centers, concentration and outlier fences of a finished clustering.
+def fit_groups(
+    embeddings: Tensor, features: Tensor, labels: Tensor, n_clusters: int, *, metric: Metric = "cosine"
+) -> Groups:
+    """Centers, concentration and outlier score of a finished clustering.
 
     The concentration is what makes `softmax(−κ·distance)` predict best, by likelihood, to which clusters an image's
     nearest neighbours belong: an image whose neighbours are of one mind is certain, one between two clusters is not.
 
     Args:
         embeddings: (N, d); of unit length where `metric` is cosine.
+        features: (N, F), of the encoder before any head.
         labels: (N,) int64.
         n_clusters: K.
         metric: how embeddings are compared.
@@ -77,9 +80,8 @@ def fit_groups(embeddings: Tensor, labels: Tensor, n_clusters: int, *, metric: M
         centers = F.normalize(centers, dim=1)
     else:
         centers = centers / members.sum(dim=0).clamp(min=1).unsqueeze(1)
-    own = _distances(embeddings, centers, metric).gather(1, labels.unsqueeze(1)).squeeze(1)
     concentration = _concentration(embeddings, labels, centers, metric)
-    return Groups(centers, concentration, _fences(own, labels, n_clusters), metric)
+    return Groups(centers, concentration, fit_outlier_score(features, labels, n_clusters), metric)
 
 
 def _distances(embeddings: Tensor, centers: Tensor, metric: Metric) -> Tensor:
@@ -110,18 +112,6 @@ def _concentration(embeddings: Tensor, labels: Tensor, centers: Tensor, metric: 
     grid = torch.logspace(0, 2, 60, device=embeddings.device, dtype=embeddings.dtype) / scale
     likelihood = torch.stack([(-kappa * distances).log_softmax(dim=1).gather(1, targets).mean() for kappa in grid])
     return grid[likelihood.argmax()]
-
-
-def _fences(distances: Tensor, labels: Tensor, n_clusters: int) -> Tensor:
-    """Median times `_FENCE` robust deviations (1.4826·MAD) of the logarithms of each cluster's distances."""
-    logarithms = distances.clamp(min=1e-6).log()
-    fences = []
-    for cluster in range(n_clusters):
-        own = logarithms[labels == cluster]
-        own = own if len(own) > 2 else logarithms
-        middle = own.median()
-        fences.append(middle + _FENCE * 1.4826 * (own - middle).abs().median())
-    return torch.stack(fences).exp()
 
 
 def by_size(labels: Tensor, n_clusters: int) -> Tensor:

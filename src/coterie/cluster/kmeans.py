@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar, cast
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Literal
 
-import numpy as np
 import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from torch import Tensor
 from torch.nn import functional as F
 
+from coterie.cluster.estimator import Data, Estimator, Points, same_kind
 from coterie.cluster.lloyd import assign, lloyd
 from coterie.cluster.seeding import plus_plus
 from coterie.errors import CoterieError, UsageError
@@ -127,16 +128,15 @@ def _checked(points: Tensor, n_clusters: int, metric: str, n_init: int, max_iter
     if min(n_clusters, n_init, max_iter) < 1:
         raise UsageError("n_clusters, n_init and max_iter must be at least 1")
     if len(points) < n_clusters:
-        raise UsageError(f"{len(points)} points cannot form {n_clusters} clusters: ask for fewer clusters")
+        samples = "1 sample" if len(points) == 1 else f"{len(points)} samples"
+        raise UsageError(f"{samples} cannot form {n_clusters} clusters: ask for fewer clusters")
     if not bool(torch.isfinite(points).all()):
         raise CoterieError("k-means met a value that is not finite (NaN or infinity)")
     return points if points.dtype == torch.float64 else points.float()
 
 
-Data = TypeVar("Data", bound="Tensor | np.ndarray[Any, Any]")
-
-
-class KMeans:
+@dataclass(eq=False, repr=False)
+class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Estimator):  # type: ignore[misc]
     """k-means with scikit-learn's manners, on tensors of any device and on arrays; answers come in the kind given.
 
     Args:
@@ -148,29 +148,20 @@ class KMeans:
         seed: same seed, same machine, same result.
 
     Attributes:
-        labels_: (N,) int64. cluster_centers_: (K, D). inertia_: float. n_iter_: int.
+        labels_: (N,) int64. cluster_centers_: (K, D). inertia_: float. n_iter_: int. n_features_in_: D.
     """
 
-    def __init__(
-        self,
-        n_clusters: int,
-        *,
-        metric: Metric = "euclidean",
-        n_init: int = 10,
-        max_iter: int = 300,
-        tol: float = 1e-4,
-        seed: int = 0,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.metric: Metric = metric
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.seed = seed
+    n_clusters: int = 8
+    _: KW_ONLY
+    metric: Metric = "euclidean"
+    n_init: int = 10
+    max_iter: int = 300
+    tol: float = 1e-4
+    seed: int = 0
 
-    def fit(self, X: Tensor | np.ndarray[Any, Any], y: object = None) -> KMeans:  # noqa: ARG002, N803
+    def fit(self, X: Points, y: object = None) -> KMeans:  # noqa: ARG002, N803
         """Cluster X (N, D); `y` is ignored."""
-        points = torch.as_tensor(X)
+        points = self._learning(X)
         result = kmeans(
             points,
             self.n_clusters,
@@ -188,18 +179,31 @@ class KMeans:
 
     def predict(self, X: Data) -> Data:  # noqa: N803
         """The nearest center of each row of X: (N,) int64."""
-        if not hasattr(self, "cluster_centers_"):
-            raise UsageError("this KMeans is not fitted yet: call fit first")
-        centers = torch.as_tensor(self.cluster_centers_)
-        points = torch.as_tensor(X).to(centers.device, centers.dtype)
+        points, centers = self._with_centers(X)
         return same_kind(X, nearest_center(points, centers, metric=self.metric))
 
-    def fit_predict(self, X: Data, y: object = None) -> Data:  # noqa: N803
-        """`fit(X)` and its labels."""
-        self.fit(X, y)
-        return cast(Data, self.labels_)
+    def transform(self, X: Data) -> Data:  # noqa: N803
+        """Distances (N, K) from the centers, Euclidean or 1−cos."""
+        return same_kind(X, self._distances(X))
 
+    def score(self, X: Points, y: object = None) -> float:  # noqa: ARG002, N803
+        """The negative inertia of X."""
+        nearest = self._distances(X).double().amin(dim=1)
+        return -float((nearest if self.metric == "cosine" else nearest.square()).sum())
 
-def same_kind(given: Data, answer: Tensor) -> Data:
-    """The answer as a tensor where a tensor was given, else as an array."""
-    return answer if isinstance(given, Tensor) else answer.cpu().numpy()  # type: ignore[return-value]
+    def _distances(self, data: Points) -> Tensor:
+        points, centers = self._with_centers(data)
+        if self.metric == "cosine":
+            return 1 - F.normalize(points, dim=1) @ F.normalize(centers, dim=1).T
+        return torch.cdist(points, centers, compute_mode="donot_use_mm_for_euclid_dist")
+
+    def _with_centers(self, data: Points) -> tuple[Tensor, Tensor]:
+        learnt = getattr(self, "cluster_centers_", None)
+        centers = None if learnt is None else torch.as_tensor(learnt)
+        points = self._asked(data, like=centers)
+        assert centers is not None
+        return points, centers
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal, cast
 
-import numpy as np
 import torch
+from sklearn.base import DensityMixin
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.cluster.kmeans import Data, Metric, kmeans, same_kind
+from coterie.cluster.estimator import Data, Estimator, Points, same_kind
+from coterie.cluster.kmeans import Metric, kmeans
 from coterie.errors import UsageError
 from coterie.seeding import generator as seeded
 
@@ -125,7 +126,8 @@ def _maximise(
     return Mixture(counts / counts.sum(), means + origin, variances, metric)
 
 
-class GaussianMixture:
+@dataclass(eq=False, repr=False)
+class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
     """Gaussian mixture with scikit-learn's manners, on tensors and arrays; answers come in the kind given.
 
     Args:
@@ -135,33 +137,23 @@ class GaussianMixture:
         seed: same seed, same machine, same result.
 
     Attributes:
-        weights_ (K,), means_ (K, D), covariances_ (K, D), labels_ (N,), log_likelihood_ (mean of a point), n_iter_.
+        weights_ (K,), means_ (K, D), covariances_ (K, D), labels_ (N,), log_likelihood_ (mean of a point), n_iter_,
+        n_features_in_.
     """
 
-    def __init__(
-        self,
-        n_components: int,
-        *,
-        covariance: Covariance = "diagonal",
-        metric: Metric = "euclidean",
-        n_init: int = 10,
-        max_iter: int = 200,
-        tol: float = 1e-5,
-        reg_covar: float = 1e-6,
-        seed: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance: Covariance = covariance
-        self.metric: Metric = metric
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.seed = seed
+    n_components: int = 1
+    _: KW_ONLY
+    covariance: Covariance = "diagonal"
+    metric: Metric = "euclidean"
+    n_init: int = 10
+    max_iter: int = 200
+    tol: float = 1e-5
+    reg_covar: float = 1e-6
+    seed: int = 0
 
-    def fit(self, X: Tensor | np.ndarray[Any, Any], y: object = None) -> GaussianMixture:  # noqa: ARG002, N803
+    def fit(self, X: Points, y: object = None) -> GaussianMixture:  # noqa: ARG002, N803
         """Fit to X (N, D); `y` is ignored."""
-        points = torch.as_tensor(X)
+        points = self._learning(X)
         result = gaussian_mixture(
             points,
             self.n_components,
@@ -182,6 +174,10 @@ class GaussianMixture:
         self.n_iter_ = result.iterations
         return self
 
+    def fit_predict(self, X: Data, y: object = None) -> Data:  # noqa: N803
+        """`fit(X)` and its labels."""
+        return cast(Data, self.fit(X, y).labels_)
+
     def predict_proba(self, X: Data) -> Data:  # noqa: N803
         """Responsibilities (N, K)."""
         return same_kind(X, self._joint(X).softmax(dim=1))
@@ -190,12 +186,16 @@ class GaussianMixture:
         """The likeliest component of each row: (N,) int64."""
         return same_kind(X, self._joint(X).argmax(dim=1))
 
-    def score(self, X: Tensor | np.ndarray[Any, Any]) -> float:  # noqa: N803
+    def score_samples(self, X: Data) -> Data:  # noqa: N803
+        """Log-likelihood of each row, (N,)."""
+        return same_kind(X, self._joint(X).logsumexp(dim=1))
+
+    def score(self, X: Points, y: object = None) -> float:  # noqa: ARG002, N803
         """Mean log-likelihood of a row."""
         return float(self._joint(X).logsumexp(dim=1).mean())
 
-    def _joint(self, points: Tensor | np.ndarray[Any, Any]) -> Tensor:
-        if not hasattr(self, "_mixture"):
-            raise UsageError("this GaussianMixture is not fitted yet: call fit first")
-        means = self._mixture.means
-        return self._mixture.log_joint(torch.as_tensor(points).to(means.device, means.dtype))
+    def _joint(self, data: Points) -> Tensor:
+        mixture: Mixture | None = getattr(self, "_mixture", None)
+        points = self._asked(data, like=None if mixture is None else mixture.means)
+        assert mixture is not None
+        return mixture.log_joint(points)

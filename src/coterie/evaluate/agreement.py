@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coterie.evaluate.metrics import Scores, confusion, matching, purity, score
+from coterie.evaluate.reliability import Reliability, reliability
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Scores, and the confusion `table` (classes, clusters) with its class names and the purity of each cluster.
 
-    `matched` maps a cluster to the row of the class that the best one-to-one matching gives it.
+    `matched` maps a cluster to the row of the class that the best one-to-one matching gives it; by it an image is right
+    or wrong in `reliability`, which is None where no confidence is known.
     """
 
     scores: Scores
@@ -25,6 +27,19 @@ class Evaluation:
     purity: npt.NDArray[np.float64]
     matched: dict[int, int]
     labelled: int
+    reliability: Reliability | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of `evaluation.json`."""
+        return {
+            "labelled": self.labelled,
+            **asdict(self.scores),
+            "classes": self.classes,
+            "confusion": self.table.tolist(),
+            "purity": [None if np.isnan(share) else round(float(share), 6) for share in self.purity],
+            "matched": {str(cluster): self.classes[row] for cluster, row in sorted(self.matched.items())},
+            "reliability": None if self.reliability is None else asdict(self.reliability),
+        }
 
 
 @dataclass(frozen=True)
@@ -47,8 +62,12 @@ class ClassFigures:
     share: float
 
 
-def compare(named: Sequence[str], clusters: npt.NDArray[np.int64]) -> Evaluation:
+def compare(
+    named: Sequence[str], clusters: npt.NDArray[np.int64], confidence: npt.NDArray[np.floating[Any]] | None = None
+) -> Evaluation:
     """Compare clusters (N,) with the label of each image by name; images with an empty name are left out.
+
+    With their `confidence` (N,) also how far that can be relied on.
 
     Raises:
         ValueError: no label is known.
@@ -57,8 +76,14 @@ def compare(named: Sequence[str], clusters: npt.NDArray[np.int64]) -> Evaluation
     numbers = {name: number for number, name in enumerate(classes)}
     numbered = np.array([numbers.get(name, -1) for name in named], dtype=np.int64)
     table = confusion(numbered, clusters)
-    scores = score(numbered, clusters)
-    return Evaluation(scores, table, classes, purity(table), matching(table), int(table.sum()))
+    matched, scores = matching(table), score(numbered, clusters)
+    found = None
+    if confidence is not None:
+        known = numbered >= 0
+        # A cluster that is matched to no class is right about no image.
+        expected = np.array([matched.get(cluster, -1) for cluster in clusters[known].tolist()])
+        found = reliability(confidence[known], expected == numbered[known])
+    return Evaluation(scores, table, classes, purity(table), matched, int(table.sum()), found)
 
 
 def per_class(evaluation: Evaluation) -> list[ClassFigures]:

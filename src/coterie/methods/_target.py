@@ -63,7 +63,11 @@ class TargetMethod(Method):
 
     def embed(self, images: Tensor) -> Tensor:
         """Normalised target projections ẑ'."""
-        return F.normalize(self.target_projector(self.target_encoder(images)), dim=1)
+        return self.represent(images)[1]
+
+    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.target_encoder(images)
+        return features, F.normalize(self.target_projector(features), dim=1)
 
     def after_step(self, progress: Progress) -> None:
         momentum = self.config.momentum

@@ -92,6 +92,10 @@ class Method(nn.Module):
         encoder = getattr(self, "encoder", None)
         return self.embed(images) if encoder is None else encoder(images)
 
+    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (n, F) before any head, and embeddings (n, d): where they share a forward, in one."""
+        return self.features(images), self.embed(images)
+
     def assign(self, images: Tensor) -> Tensor | None:  # noqa: ARG002
         """Probabilities (n, K) where the method has a cluster head of its own; None where k-means decides."""
         return None

@@ -75,6 +75,10 @@ class CADECL(SimCLR):
         """Features of the encoder as they are, which the centers live among."""
         return cast(Tensor, self.encoder(images))
 
+    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.embed(images)
+        return features, features
+
     def assign(self, images: Tensor) -> Tensor:
         """Soft assignments q, (n, K)."""
         return self._soft(self.encoder(images))

@@ -59,6 +59,10 @@ class LNSCCConfig(GraphConfig):
             raise UsageError(f"--proportions: every share must be above 0, got {list(self.proportions)}")
 
 
+# Feature vectors wider than this are too many for their covariance.
+_WIDEST = 2048
+
+
 class LNSCC(Method):
     """Neighbours are drawn together on a map and random pairs apart; then the map's clusters are sharpened.
 
@@ -117,6 +121,10 @@ class LNSCC(Method):
     def embed(self, images: Tensor) -> Tensor:
         """Places on the map, from feature vectors (n, D)."""
         return cast(Tensor, self.network(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The features (n, D) as they were given, or the map where they are many."""
+        return images if images.shape[1] <= _WIDEST else self.embed(images)
 
     def assign(self, images: Tensor) -> Tensor:
         """Soft assignments q, (n, K)."""

@@ -51,7 +51,11 @@ class SimCLR(Method):
 
     def embed(self, images: Tensor) -> Tensor:
         """Normalised features of the encoder."""
-        return F.normalize(self.encoder(images), dim=1)
+        return self.represent(images)[1]
+
+    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.encoder(images)
+        return features, F.normalize(features, dim=1)
 
 
 METHOD = SimCLR

@@ -53,7 +53,11 @@ class SimSiam(Method):
 
     def embed(self, images: Tensor) -> Tensor:
         """Normalised features of the encoder."""
-        return F.normalize(self.encoder(images), dim=1)
+        return self.represent(images)[1]
+
+    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.encoder(images)
+        return features, F.normalize(features, dim=1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The predictor's learning rate stays constant (section 4.2)."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from coterie.evaluate.choose_k import Choice
+    from coterie.evaluate.reliability import Reliability
 
 _INK = "#80868f"
 _LINES = ("#3b7dd8", "#e8743b", "#2fa574", "#c2479a")
@@ -111,6 +112,27 @@ def criteria(choice: Choice) -> bytes:
         axes.axvline(choice.recommended, color=_INK, linestyle=":", linewidth=1)
         axes.set_title(f"{criterion.name}: {criterion.choice}", fontsize=10, loc="left", color=_INK)
         _plain_frame(axes, "groups")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
+    return stream.getvalue()
+
+
+def reliability_curves(found: Mapping[str, Reliability]) -> bytes:
+    """A PNG: the share of images that is right among those at least as sure, and how many these are, by confidence."""
+    figure = _figure(8.6, 3.4)
+    figure.set_facecolor("white")
+    right, share = figure.subplots(1, 2)
+    for place, (name, one) in enumerate(found.items()):
+        levels = [level for level in one.levels if level.right is not None]
+        x, colour = [level.confidence for level in levels], _LINES[place % len(_LINES)]
+        right.plot(x, [level.right for level in levels], color=colour, linewidth=1.6, marker="o", markersize=3)
+        share.plot(
+            x, [level.share for level in levels], color=colour, linewidth=1.6, marker="o", markersize=3, label=name
+        )
+    for axes, title in ((right, "Right, of these"), (share, "Share of all images")):
+        axes.set_title(title, fontsize=10, loc="left", color=_INK)
+        _plain_frame(axes, "confidence of at least")
+    share.legend(frameon=False, labelcolor=_INK, fontsize=8)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=120)
     return stream.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +15,20 @@ from coterie.cluster.groups import Grouping
 from coterie.errors import CoterieError, UsageError
 from coterie.runs.tables import by_key, read_table
 
-_COLUMNS = ["key", "cluster", "confidence", "outlier"]
-
 
 @dataclass(frozen=True)
 class Assignments:
-    """One row an image: `keys`, `clusters` (N,), `confidence` (N,) 0–1, `outlier` (N,) bool, and `labels` by name."""
+    """One row an image: `keys`, `clusters` (N,), `confidence` (N,) 0–1, `outlier` (N,) bool, and `labels` by name.
+
+    `outlier_score` (N,), above 1 for outliers, is None in tables that lack it.
+    """
 
     keys: Sequence[str]
     clusters: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
     outlier: npt.NDArray[np.bool_]
     labels: Sequence[str] | None = None
+    outlier_score: npt.NDArray[np.float64] | None = None
 
     @staticmethod
     def of(
@@ -38,24 +40,27 @@ class Assignments:
         """The table for a grouping; unknown labels (−1) become empty."""
         named = None if labels is None else [class_names[label] if label >= 0 else "" for label in labels]
         # Rounded as the file has it, so that a table read back is the table written.
-        confidence = np.round(grouping.confidence.double().cpu().numpy(), 6)
-        return Assignments(
-            list(keys), grouping.clusters.cpu().numpy(), confidence, grouping.outlier.cpu().numpy(), named
+        confidence, score = (
+            np.round(values.double().cpu().numpy(), 6) for values in (grouping.confidence, grouping.outlier_score)
         )
+        return Assignments(list(keys), grouping.clusters.cpu().numpy(), confidence, score > 1, named, score)
 
     def to_csv(self) -> str:
-        """Columns key, cluster, confidence, outlier (0 or 1), and label if any is known."""
+        """Columns key, cluster, confidence, outlier (0 or 1), and outlier_score and label if they are known."""
+        columns: dict[str, Iterable[object]] = {
+            "key": map(printable, self.keys),
+            "cluster": self.clusters.tolist(),
+            "confidence": (f"{value:.6f}" for value in self.confidence),
+            "outlier": self.outlier.astype(int).tolist(),
+        }
+        if self.outlier_score is not None:
+            columns["outlier_score"] = (f"{value:.6f}" for value in self.outlier_score)
+        if self.labels is not None:
+            columns["label"] = map(printable, self.labels)
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(_COLUMNS if self.labels is None else [*_COLUMNS, "label"])
-        for place, key in enumerate(self.keys):
-            row: list[object] = [
-                printable(key),
-                int(self.clusters[place]),
-                f"{self.confidence[place]:.6f}",
-                int(self.outlier[place]),
-            ]
-            writer.writerow(row if self.labels is None else [*row, printable(self.labels[place])])
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
         return stream.getvalue()
 
     @staticmethod
@@ -68,12 +73,14 @@ class Assignments:
         try:
             with path.open(encoding="utf-8", newline="") as stream:
                 rows = list(csv.DictReader(stream, strict=True))
+            known = rows[0].keys() if rows else ()
             return Assignments(
                 [row["key"] for row in rows],
                 np.array([int(row["cluster"]) for row in rows], dtype=np.int64),
                 np.array([float(row["confidence"]) for row in rows]),
                 np.array([row["outlier"] == "1" for row in rows]),
-                [row["label"] for row in rows] if rows and "label" in rows[0] else None,
+                [row["label"] for row in rows] if "label" in known else None,
+                np.array([float(row["outlier_score"]) for row in rows]) if "outlier_score" in known else None,
             )
         except (OSError, KeyError, ValueError, TypeError, csv.Error):
             raise CoterieError(f"{path} is missing or damaged: resume the run to write it again") from None

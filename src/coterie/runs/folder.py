@@ -77,6 +77,15 @@ class RunFolder:
         return self.root / "labelled.csv"
 
     @property
+    def evaluation(self) -> Path:
+        """What `coterie evaluate` found."""
+        return self.root / "evaluation.json"
+
+    @property
+    def reliability(self) -> Path:
+        return self.root / "reliability.png"
+
+    @property
     def features(self) -> Path:
         """Features that were made of images: a source for further runs."""
         return self.root / "features.npz"

@@ -50,12 +50,13 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Embeddings (N, d), of unit length where they are compared by direction.
+    """Embeddings (N, d), of unit length where they are compared by direction, and the features (N, F) before any head.
 
     `probabilities` (N, K) are those of the method's own head, if it has one.
     """
 
     embeddings: Tensor
+    features: Tensor
     probabilities: Tensor | None
 
 
@@ -67,7 +68,7 @@ class Model:
         blueprint: how its networks are built.
         method: the trained networks, on their device.
         normalisation: what images go through before them; None for features.
-        groups: centers, concentration and fences.
+        groups: centers, concentration and outlier score.
         precision: of the backbone, "float32" or "bfloat16".
         extractor: what makes features of images, for a method on features that was given images.
     """
@@ -86,7 +87,7 @@ class Model:
 
     def group(self, embedded: Embedded) -> Grouping:
         """Clusters, confidence and outliers."""
-        return self.groups.assign(embedded.embeddings, embedded.probabilities)
+        return self.groups.assign(embedded.embeddings, embedded.features, embedded.probabilities)
 
     @property
     def network(self) -> Method:
@@ -147,15 +148,20 @@ def embed_rows(
     for inputs in batches(rows, normalisation, device, batch_size, group.share(len(rows))):
         parts.append(embed_batch(method, inputs))
         on_rows(len(inputs))
-    embeddings = [part.embeddings for part in parts]
-    known = [part.probabilities for part in parts if part.probabilities is not None]
-    joined, heads = (group.gather_shares(torch.cat(each), len(rows)) if each else None for each in (embeddings, known))
-    assert joined is not None
-    return Embedded(joined.clone(), None if heads is None else heads.clone())
+
+    def joined(tensors: list[Tensor]) -> Tensor:
+        return group.gather_shares(torch.cat(tensors), len(rows)).clone()
+
+    heads = [part.probabilities for part in parts if part.probabilities is not None]
+    return Embedded(
+        joined([part.embeddings for part in parts]),
+        joined([part.features for part in parts]),
+        joined(heads) if heads else None,
+    )
 
 
 def embed_batch(method: Method, inputs: Tensor) -> Embedded:
     """Embed inputs (n, …) as the networks take them."""
-    embeddings = method.embed(inputs)
+    features, embeddings = method.represent(inputs)
     embeddings = F.normalize(embeddings, dim=1) if method.metric == "cosine" else embeddings
-    return Embedded(embeddings, method.assign(inputs))
+    return Embedded(embeddings, features, method.assign(inputs))

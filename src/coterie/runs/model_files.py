@@ -10,6 +10,7 @@ import safetensors.torch
 
 import coterie
 from coterie.cluster.groups import Groups
+from coterie.cluster.outliers import OutlierScore
 from coterie.config import plain, read
 from coterie.data.augment import Normalisation
 from coterie.errors import CoterieError, UsageError
@@ -22,8 +23,9 @@ from coterie.runs.folder import RunFolder
 from coterie.runs.model import Blueprint, Model
 from coterie.train.runtime import choose_runtime
 
-FORMAT = 2
-_GROUPS = ("centers", "concentration", "fences")
+FORMAT = 3
+_GROUPS = ("centers", "concentration")
+_OUTLIERS = ("whitening", "references", "nearer", "fence")
 _RUN, _BACKBONE = "run", "backbone"
 # Folders beside the model, of what makes its features.
 _PARTS = (_RUN, _BACKBONE)
@@ -51,6 +53,7 @@ def save_model(model: Model, folder: Path) -> None:
         extractor = _BACKBONE
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
     tensors |= {f"groups.{name}": getattr(model.groups, name) for name in _GROUPS}
+    tensors |= {f"outliers.{name}": getattr(model.groups.outlier_score, name) for name in _OUTLIERS}
     write_tensors(folder / WEIGHTS, tensors)
     description = {
         "format": FORMAT,
@@ -83,6 +86,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         normalisation = None if given is None else read(Normalisation, given)
         tensors = safetensors.torch.load_file(folder / WEIGHTS)
         parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
+        outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
         if len(parts["centers"]) != blueprint.clusters:
             raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
         method = blueprint.build()
@@ -96,7 +100,9 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     runtime = choose_runtime(device, chosen)
     runtime.prepare(method)
     method.eval()
-    groups = Groups(**{name: part.to(runtime.device) for name, part in parts.items()}, metric=method.metric)
+    outlier_score = OutlierScore(**{name: part.to(runtime.device) for name, part in outliers.items()})
+    parts = {name: part.to(runtime.device) for name, part in parts.items()}
+    groups = Groups(**parts, outlier_score=outlier_score, metric=method.metric)
     extractor = _saved_extractor(description.get("extractor"), folder, device, precision)
     return Model(blueprint, method, normalisation, groups, chosen, extractor)
 

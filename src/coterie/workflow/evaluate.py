@@ -6,6 +6,8 @@ from pathlib import Path
 
 from coterie.errors import UsageError
 from coterie.evaluate.agreement import Evaluation, compare
+from coterie.files import write_atomically, write_json
+from coterie.report.plots import reliability_curves
 from coterie.runs.assignments import Assignments, read_labels
 from coterie.runs.folder import RunFolder
 
@@ -22,4 +24,15 @@ def evaluate(run: Path, labels: Path | None = None) -> Evaluation:
     named = assignments.labels if labels is None else read_labels(labels, assignments.keys)
     if named is None or not any(named):
         raise UsageError(f"{run} knows no labels: give a CSV with the columns key and label by --labels")
-    return compare(named, assignments.clusters)
+    return compare(named, assignments.clusters, assignments.confidence)
+
+
+def write_evaluation(evaluation: Evaluation, run: Path) -> tuple[Path, ...]:
+    """Write `evaluation.json` and `reliability.png` into the run's folder."""
+    folder = RunFolder(run)
+    write_json(folder.evaluation, evaluation.as_json())
+    if evaluation.reliability is None:
+        return (folder.evaluation,)
+    picture = reliability_curves({run.resolve().name: evaluation.reliability})
+    write_atomically(folder.reliability, lambda stream: stream.write(picture))
+    return folder.evaluation, folder.reliability

@@ -117,7 +117,7 @@ def _train(
     )
     listener.end()
     labels = final_labels(embedded, config, method.metric)
-    groups = fit_groups(embedded.embeddings, labels, config.clusters, metric=method.metric)
+    groups = fit_groups(embedded.embeddings, embedded.features, labels, config.clusters, metric=method.metric)
     model = Model(blueprint, method, normalisation, groups, config.precision, extractor)
     held_out = feed.held_out.cpu().numpy() if isinstance(feed, EdgeFeed) else None
     return Fitted(model, embedded, model.group(embedded), before + time.perf_counter() - began, held_out)

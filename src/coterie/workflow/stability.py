@@ -1,0 +1,75 @@
+"""`coterie stability`: the same run with other seeds, and which of its clusters come back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from coterie.data.sources import open_source
+from coterie.errors import UsageError
+from coterie.evaluate.metrics import Labels
+from coterie.evaluate.stability import Stability, stability_of
+from coterie.runs.assignments import Assignments
+from coterie.runs.config import RunConfig
+from coterie.runs.folder import RunFolder
+from coterie.workflow.assemble import Request
+from coterie.workflow.fit import fit
+from coterie.workflow.listener import Listener
+
+
+def stability(run: Path, listener: Listener | None = None, *, seeds: int = 3) -> Stability:
+    """Judge a finished run by others of the same configuration with the next `seeds` seeds.
+
+    They are kept as `RUN/stability/seed-N`, are not trained again, and go on where an interrupt stopped them.
+
+    Raises:
+        UsageError: the run is not finished, its source is gone, or what is kept belongs to another configuration.
+        CoterieError: a run failed; those before it are kept.
+    """
+    if seeds < 1:
+        raise UsageError(f"--seeds must be at least 1, got {seeds}")
+    listener = listener or Listener()
+    folder = RunFolder(run)
+    folder.read_summary()
+    config = folder.read_config()
+    wanted = [replace(config, seed=config.seed + place) for place in range(1, seeds + 1)]
+    kept = [RunFolder(run / "stability" / f"seed-{one.seed}") for one in wanted]
+    for place, (other, one) in enumerate(zip(kept, wanted, strict=True), start=1):
+        _check_same(other, one)
+        if not other.finished:
+            listener.note(f"seed {one.seed}, run {place} of {seeds}, in {other.root}")
+            _train(folder, other, one, listener)
+    judged = Assignments.read(folder.assignments)
+    runs = [judged.clusters, *(_clusters(other, judged.keys, folder) for other in kept)]
+    return stability_of(runs, [config.seed, *(one.seed for one in wanted)], config.clusters)
+
+
+def _check_same(other: RunFolder, wanted: RunConfig) -> None:
+    if other.config.is_file() and other.read_config() != wanted:
+        raise UsageError(f"{other.root} was made with another configuration: delete it, and repeat the command")
+
+
+def _train(folder: RunFolder, other: RunFolder, wanted: RunConfig, listener: Listener) -> None:
+    try:
+        open_source(wanted.data.source, labels_from_folders=wanted.data.labels_from_folders)
+    except UsageError as error:
+        raise UsageError(
+            f"{folder.root} was learnt from {wanted.data.source}, which stability needs again: {error}; a path that is "
+            "not absolute counts from the folder where the command is given"
+        ) from None
+    other.root.parent.mkdir(exist_ok=True)
+    fit(Request(wanted.data.source, recipe=str(folder.config), seed=wanted.seed), other.root, listener, resume=True)
+
+
+def _clusters(other: RunFolder, keys: Sequence[str], folder: RunFolder) -> Labels:
+    """The clusters another run gives these images, in their order."""
+    found = Assignments.read(other.assignments)
+    by_key = dict(zip(found.keys, found.clusters.tolist(), strict=True))
+    if by_key.keys() != set(keys):
+        raise UsageError(
+            f"the images changed between {folder.root} and {other.root}: fit again, or delete {other.root.parent}"
+        )
+    return np.array([by_key[key] for key in keys], dtype=np.int64)
