@@ -11,7 +11,7 @@ import coterie
 from coterie.config import flat, plain
 from coterie.export._network import describe_input, preparation, takes_images
 from coterie.export.base import Subject
-from coterie.runs.model_files import read_description
+from coterie.runs.extractor import BackboneExtractor
 
 # Where things lay is nobody else's business.
 _PRIVATE = ("data.source", "data.features_from")
@@ -27,7 +27,6 @@ def model_card(subject: Subject) -> str:
 
 def _content(subject: Subject) -> dict[str, Any]:
     model, summary = subject.model, subject.summary
-    maker = read_description(subject.folder.model)["extractor"]
     sizes = summary.get("cluster_sizes")
     images, normalisation = takes_images(model), model.normalisation
     return {
@@ -42,7 +41,7 @@ def _content(subject: Subject) -> dict[str, Any]:
         "outliers": summary.get("outliers"),
         "scores": _scores(summary),
         "dimensions": model.groups.centers.shape[1],
-        "pretrained": maker if isinstance(maker, str) and maker.startswith("hf:") else None,
+        "pretrained": model.extractor.pretrained.label if isinstance(model.extractor, BackboneExtractor) else None,
         "input": describe_input(model, "uint8"),
         "preparation": preparation(model),
         "mean": _numbers(normalisation.mean) if normalisation is not None else None,
@@ -61,7 +60,7 @@ def _scores(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
 def _settings(subject: Subject) -> dict[str, str]:
     """Every setting by its full name, as text for a cell of a table."""
     given = plain(subject.model.blueprint) if subject.config is None else plain(subject.config)
-    settings = {"coterie": coterie.__version__, **flat(given)}
+    settings = {"coterie": coterie.__version__, **flat(given), "backbone": subject.model.blueprint.backbone}
     return {name: str(value).replace("|", "\\|") for name, value in settings.items() if name not in _PRIVATE}
 
 

@@ -35,7 +35,7 @@ def save_backbone(pretrained: Pretrained, folder: Path) -> None:
     write_json(
         folder / "backbone.json",
         {
-            "name": pretrained.name,
+            "name": pretrained.label,
             "architecture": plain(pretrained.architecture),
             "side": pretrained.side,
             "mean": list(pretrained.mean),

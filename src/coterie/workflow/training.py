@@ -98,7 +98,8 @@ def _train(
     tracking: Tracking | None,
 ) -> Fitted:
     architecture = None if pretrained is None else pretrained.architecture
-    blueprint = Blueprint(config.method, config.options, config.backbone, rows.shape, config.clusters, architecture)
+    name = config.backbone if pretrained is None else pretrained.label
+    blueprint = Blueprint(config.method, config.options, name, rows.shape, config.clusters, architecture)
     method = blueprint.build(config.seed, backbone=None if pretrained is None else pretrained.backbone)
     method.check(len(rows))
     runtime.prepare(method)

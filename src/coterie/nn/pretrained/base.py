@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -52,6 +53,12 @@ class Pretrained:
     @property
     def channels(self) -> int:
         return len(self.mean)
+
+    @property
+    def label(self) -> str:
+        """The name without the way to it: where a file lies on this machine is nobody else's business."""
+        prefix, colon, rest = self.name.rpartition(":")
+        return f"{prefix}{colon}{Path(rest).resolve().name}" if Path(rest).exists() else self.name
 
 
 def width(backbone: nn.Module, name: str, channels: int, side: int) -> int:
