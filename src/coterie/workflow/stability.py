@@ -15,7 +15,7 @@ from coterie.evaluate.stability import Stability, stability_of
 from coterie.runs.assignments import Assignments
 from coterie.runs.config import RunConfig
 from coterie.runs.folder import RunFolder
-from coterie.workflow.assemble import Request
+from coterie.workflow.assemble import Request, reading_of
 from coterie.workflow.fit import fit
 from coterie.workflow.listener import Listener
 
@@ -53,15 +53,16 @@ def _check_same(other: RunFolder, wanted: RunConfig) -> None:
 
 
 def _train(folder: RunFolder, other: RunFolder, wanted: RunConfig, listener: Listener) -> None:
+    request = Request(wanted.data.source, recipe=str(folder.config), seed=wanted.seed)
     try:
-        open_source(wanted.data.source, labels_from_folders=wanted.data.labels_from_folders)
+        open_source(request.source, **reading_of(request))
     except UsageError as error:
         raise UsageError(
             f"{folder.root} was learnt from {wanted.data.source}, which stability needs again: {error}; a path that is "
             "not absolute counts from the folder where the command is given"
         ) from None
     other.root.parent.mkdir(exist_ok=True)
-    fit(Request(wanted.data.source, recipe=str(folder.config), seed=wanted.seed), other.root, listener, resume=True)
+    fit(request, other.root, listener, resume=True)
 
 
 def _clusters(other: RunFolder, keys: Sequence[str], folder: RunFolder) -> Labels:
