@@ -265,7 +265,7 @@ def test_from_the_command_line_and_python(made: Path, capsys: pytest.CaptureFixt
     assert "another data.label_column" in capsys.readouterr().err
     assert main(["assign", str(run), saved, "--image-column", "img", "--quiet"]) == 0
     table = capsys.readouterr().out.splitlines()
-    assert [row.split(",")[4] for row in table] == ["label", *["dark", "bright"] * 3]
+    assert [row.split(",")[-1] for row in table] == ["label", *["dark", "bright"] * 3]
     assert main(["choose-k", saved, "--from", "2", "--to", "3", "--quiet", "--image-column", "img"]) == 2
     assert "6 points are too few" in capsys.readouterr().err
     clusterer = Clusterer(2, method="simclr", epochs=1, options={"hidden": 8, "data.image_column": "img"}).fit(saved)
