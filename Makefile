@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 # Builds stand still while these do.
 PINS = pyproject.toml constraints.txt
 
-.PHONY: demo test lint types soak clean
+.PHONY: demo test lint types soak docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/coterie demo
@@ -23,8 +23,11 @@ types: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m soak
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) docs/_build
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "coterie needs Python 3.10 or newer; say make PYTHON=python3.x" >&2; exit 2; }
@@ -38,4 +41,8 @@ $(VENV)/.installed: $(BIN)/python $(PINS)
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt
 	@touch $@

@@ -18,7 +18,7 @@ from coterie.data.base import Rows, Source
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.files import write_text
-from coterie.methods import method_type
+from coterie.methods import Method, method_name, method_type
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
@@ -42,7 +42,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
 
     Args:
         n_clusters: K.
-        method: see `coterie fit --help`.
+        method: a name, see `coterie fit --help`, or a subclass of `coterie.methods.Method` of your own.
         recipe: a shipped recipe's name or the path of a YAML file.
         options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
         epochs: passes over the data; None chooses from their number.
@@ -65,7 +65,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
 
     n_clusters: int = 8
     _: KW_ONLY
-    method: str = "propos"
+    method: str | type[Method] = "propos"
     recipe: str | None = None
     options: Mapping[str, Any] | None = None
     epochs: int | None = None
@@ -85,7 +85,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         request = Request(
             source=str(X) if isinstance(X, (str, Path)) else "array",
             clusters=self.n_clusters,
-            method=self.method,
+            method=self.method if isinstance(self.method, str) else method_name(self.method),
             recipe=self.recipe,
             settings=tuple(f"{name}={_yaml(value)}" for name, value in (self.options or {}).items()),
             epochs=self.epochs,
@@ -176,7 +176,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         extracting = self.features_from is not None
         if hasattr(self, "model_"):  # A loaded one does not know by name what makes its features.
             extracting |= self.model_.extractor is not None
-        return not extracting and method_type(self.method).inputs == "features"
+        kind = method_type(self.method) if isinstance(self.method, str) else self.method
+        return not extracting and kind.inputs == "features"
 
     @property
     def _n_features_out(self) -> int:

@@ -17,6 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = build_parser().parse_args(given)
     try:
+        for path in options.code:
+            from coterie.methods._own import load_code
+
+            load_code(path)
         options.run(options)
     except CoterieError as error:
         return _fail(str(error), error.exit_code)

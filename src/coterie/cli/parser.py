@@ -29,6 +29,14 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example:\n  coterie fit photos/ -k 12 --out groups\n  then open groups/report.html",
     )
     parser.add_argument("--version", action="version", version=f"coterie {coterie.__version__}")
+    parser.add_argument(
+        "--code",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="execute this file first: it holds a method of your own, then called FILE:CLASS (repeatable)",
+    )
     group = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _add_demo(group)
     _add_fit(group)
@@ -79,8 +87,8 @@ def _add_fit(group: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
     parser.add_argument(
         "--method",
-        help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl, lnscc, or kmeans, which "
-        "learns nothing and groups the features of a pretrained --backbone",
+        help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl, lnscc, kmeans, which "
+        "learns nothing and groups the features of a pretrained --backbone, or FILE:CLASS with --code",
     )
     parser.add_argument(
         "--backbone",

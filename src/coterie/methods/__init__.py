@@ -1,4 +1,7 @@
-"""One file per method. A method is found by its file's name, so adding one changes nothing here."""
+"""One file per method. A method is found by its file's name, so adding one changes nothing here.
+
+A method of a user's own, in a file outside the package, goes by `module:Class`; see `coterie.methods._own`.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from coterie.errors import unknown
+from coterie.errors import UsageError, unknown
+from coterie.methods._own import own_method
 from coterie.methods.base import Batch, EStep, Method
 from coterie.nn.backbones import build_backbone
 from coterie.nn.encoder import Encoder
 from coterie.seeding import derive
 
-__all__ = ["Batch", "EStep", "Method", "build_method", "method_names", "method_type"]
+__all__ = ["Batch", "EStep", "Method", "build_method", "method_name", "method_names", "method_type"]
 
 
 def method_names() -> list[str]:
@@ -25,15 +29,33 @@ def method_names() -> list[str]:
 
 
 def method_type(name: str) -> type[Method]:
-    """The class of the method `name`.
+    """The class of the method `name`, which is one of `method_names()` or `module:Class` of a module already imported.
 
     Raises:
         UsageError: no method has that name.
     """
+    if ":" in name:
+        return own_method(name)
     if name not in method_names():
         raise unknown("method", name, method_names())
     found: type[Method] = importlib.import_module(f"{__name__}.{name}").METHOD
     return found
+
+
+def method_name(kind: type[Method]) -> str:
+    """The name of a method's class, the inverse of `method_type`.
+
+    Raises:
+        UsageError: a class within a function or another class, where it could not be found again.
+    """
+    package, _, last = kind.__module__.rpartition(".")
+    if package == __name__:
+        return last
+    if "." in kind.__qualname__:
+        raise UsageError(
+            f"define {kind.__qualname__} at the top of its module, where it can be found again by its name"
+        )
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def build_method(

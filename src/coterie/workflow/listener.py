@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coterie.train.loop import Epoch
+
 
 class Listener:
     """Hears of a run's progress; this one keeps silent. Stages follow one another and do not nest.
@@ -24,6 +29,9 @@ class Listener:
 
     def describe(self, *words: str) -> None:
         """How the stage goes, in short words of which the first is the most important."""
+
+    def learnt(self, epoch: Epoch) -> None:
+        """An epoch of learning is over; `epoch.health` holds embeddings of some hundred images, the same every time."""
 
     def end(self) -> None:
         """The stage is over."""

@@ -71,6 +71,7 @@ class Observer:
             self.checkpoint.save(
                 self.loop.method, self.loop.optimizer, epochs=done, seconds=seconds, last=done == total
             )
+        self.listener.learnt(epoch)
 
     def record(self, epoch: Epoch) -> dict[str, Any]:
         """The line of `metrics.jsonl` for an epoch; what the E-step found describes the epoch's beginning."""
