@@ -106,28 +106,36 @@ def _add_fit(group: Any) -> None:
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images")
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
-    parser.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
-    parser.add_argument(
-        "--deterministic", action="store_true", help="on cuda: the same result every time, if more slowly"
-    )
-    parser.add_argument(
-        "--compile", action="store_true", help="let torch compile the encoder: slower to start, faster in long runs"
-    )
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
-    parser.add_argument(
-        "--features-from", metavar="RUN|hf:NAME", help="lnscc: take features of the images from a run or a backbone"
-    )
-    parser.add_argument(
-        "--proportions", type=_shares, default=(), metavar="S,S,…", help="lnscc: wanted sizes of the groups"
-    )
     parser.add_argument(
         "--track", action="append", default=[], metavar="NAME",
         help="show the figures of metrics.jsonl in tensorboard, wandb or mlflow too (repeatable)",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
+    _add_computing(parser)
+    _add_features(parser)
     _add_reading(parser)
+
+
+def _add_computing(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where and how it is computed")
+    group.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    group.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")
+    group.add_argument(
+        "--deterministic", action="store_true", help="on cuda: the same result every time, if more slowly"
+    )
+    group.add_argument(
+        "--compile", action="store_true", help="let torch compile the encoder: slower to start, faster in long runs"
+    )
+
+
+def _add_features(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("for lnscc, which groups features")
+    group.add_argument(
+        "--features-from", metavar="RUN|hf:NAME", help="take features of images from a run or a backbone"
+    )
+    group.add_argument("--proportions", type=_shares, default=(), metavar="S,S,…", help="wanted sizes of the groups")
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
