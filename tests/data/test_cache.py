@@ -104,6 +104,7 @@ def test_a_damaged_entry_is_passed_over(kept: Path, photo_folder: Path, damage: 
     store, _, notes = read(photo_folder)
     assert notes == []
     assert np.array_equal(store.images, first.images)
+    assert len(read(photo_folder)[2]) == 1  # It was written anew.
 
 
 @pytest.mark.usefixtures("kept")

@@ -117,6 +117,7 @@ def _keep(entry: Path, store: Store, skipped: list[Skipped]) -> None:
         np.save(part / "images.npy", store.images)
         about = {"keys": list(store.keys), "skipped": [(each.key, each.reason) for each in skipped]}
         (part / "about.json").write_text(json.dumps(about), "utf-8")
+        shutil.rmtree(entry, ignore_errors=True)  # A damaged one would stand in the way for good.
         part.rename(entry)
     finally:
         shutil.rmtree(part, ignore_errors=True)
