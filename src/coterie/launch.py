@@ -75,6 +75,10 @@ def joined() -> Iterator[None]:
         yield
         return
     import torch
+
+    # Its functions take the group of the moment they are imported as their default and would keep it for good; torch
+    # imports it late, with the optimiser, and the group's threads would then run into the end of the interpreter.
+    import torch.distributed.nn
     from torch import distributed as dist
 
     backend = "gloo"

@@ -132,6 +132,27 @@ def test_one_process_failing_ends_the_others(tmp_path: Path) -> None:
     assert "out of memory" in other_said
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are told from /proc")
+def test_the_group_is_gone_with_its_threads_after_training(tmp_path: Path) -> None:
+    script = tmp_path / "ending.py"
+    script.write_text(
+        "import torch\n"
+        "from pathlib import Path\n"
+        "from coterie.launch import joined\n"
+        "from coterie.processes import processes\n"
+        "def talking():\n"
+        "    names = [each.read_text() for each in Path('/proc/self/task').glob('*/comm')]\n"
+        "    return any('gloo' in name for name in names)\n"
+        "with joined():\n"
+        "    layer = torch.nn.Linear(2, 2)\n"
+        "    processes().sum(layer(torch.ones(1, 2)).sum()).backward()\n"
+        "    torch.optim.SGD(layer.parameters(), lr=0.1).step()\n"
+        "    assert talking()\n"
+        "assert not talking()\n"
+    )
+    assert finish(start([str(script)], 2)) == [(0, ""), (0, "")]
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from coterie.data import loader
     from coterie.data.augment import AugmentConfig, Normalisation
