@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from coterie.data.base import Outline, Source
 from coterie.files import write_json, write_text
@@ -77,3 +78,12 @@ def finished_run(
     write_report(folder, summary)
     write_json(folder.summary, summary)
     return root
+
+
+def norm_each_image(module: nn.Module) -> None:
+    """Put a norm of each image by itself in place of every two-dimensional batch norm."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, nn.GroupNorm(4, child.num_features))
+        else:
+            norm_each_image(child)

@@ -66,7 +66,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any
 
 
 @pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("name", small.LEARNING)
+@pytest.mark.parametrize("name", [*small.LEARNING, "byol in parts"])
 def test_processes_agree_with_one_alone(name: str, count: int, results: dict[int, dict[str, Any]]) -> None:
     alone, together = results[1][name], results[count][name]
     for one, other in zip(alone["losses"], together["losses"], strict=True):

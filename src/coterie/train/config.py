@@ -15,6 +15,9 @@ class TrainConfig:
         epochs: passes over the data; 0 for a method that learns nothing.
         warmup_epochs: epochs of linear learning-rate warm-up, in which clustering losses are off.
         batch_size: images in a step, over all processes.
+        accumulate: in how many parts, one after another, the encoder takes a process's share of a batch. Losses, heads
+            and what is contrasted see the whole batch; the encoder's batch norms take each part's statistics. Needs
+            that much less memory for activations, and up to a third more time.
         optimizer: "sgd", "lars" for large batches, or "adam".
         learning_rate: for 256 images; a step uses `learning_rate · batch_size / 256` (Adam: as it stands).
         backbone_rate: the backbone's learning rate as a multiple of the rest's.
@@ -26,6 +29,7 @@ class TrainConfig:
     epochs: int = 1000
     warmup_epochs: int = 50
     batch_size: int = 256
+    accumulate: int = 1
     optimizer: str = "sgd"
     learning_rate: float = 0.05
     backbone_rate: float = 1.0
@@ -36,7 +40,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.optimizer not in ("sgd", "lars", "adam"):
             raise UsageError(f"option 'train.optimizer' is sgd, lars or adam, not '{self.optimizer}'")
-        for name, least in (("epochs", 0), ("batch_size", 1), ("embed_batch", 1)):
+        for name, least in (("epochs", 0), ("batch_size", 1), ("accumulate", 1), ("embed_batch", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"option 'train.{name}' must be at least {least}, got {getattr(self, name)}")
         if self.batch_size < 2:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from coterie.errors import CoterieError
+from coterie.errors import CoterieError, UsageError
 from coterie.methods.base import Batch, Method
+from coterie.nn.encoder import Encoder
+from coterie.processes import processes
 from coterie.schedule import Progress, cosine_learning_rate
 from coterie.seeding import generator
 from coterie.train.config import TrainConfig
@@ -46,6 +48,9 @@ class Loop:
         device: of the method.
         on_step: called after every step, for a progress display.
         on_epoch: called after every epoch that did not go wrong; may save a checkpoint.
+
+    Raises:
+        UsageError: a batch that cannot be divided as `config.accumulate` asks.
     """
 
     method: Method
@@ -59,6 +64,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.optimizer = build_optimizer(self.method, self.config)
+        divide_batches(self.method, self.config.accumulate, self.feed.batch_size)
 
     def run(self, start: int = 0) -> None:
         """Train from epoch `start` to the last.
@@ -120,6 +126,24 @@ class Loop:
         self.optimizer.step()
         self.method.after_step(batch.progress)
         return losses
+
+
+def divide_batches(method: Method, parts: int, batch_size: int) -> None:
+    """Let the method's encoders take batches in `parts`.
+
+    Raises:
+        UsageError: there is nothing to divide, or too little.
+    """
+    encoders = [module for module in method.modules() if isinstance(module, Encoder)]
+    if parts > 1 and not encoders:
+        raise UsageError("train.accumulate divides the work of an encoder, which a method on features lacks: leave it")
+    most = max(1, batch_size // processes().count // 2)
+    if parts > most:
+        raise UsageError(
+            f"a batch of {batch_size} cannot be taken in {parts} parts of two or more: set train.accumulate={most}"
+        )
+    for encoder in encoders:
+        encoder.parts = parts
 
 
 def check_finite(losses: dict[str, float], epoch: int) -> None:
