@@ -4,7 +4,8 @@ Run: python benchmarks/methods.py digits usps=usps.npz --epochs 60 --seeds 3
 
 Data is `digits` or NAME=PACK.npz with `images` and `labels`. LNSCC, which learns from features, is given those of the
 SimCLR run with the same seed. Results are added to benchmarks/methods.json run by run; what is there already is not run
-again, so an interrupted benchmark goes on where it stopped. `--table` prints it.
+again, so an interrupted benchmark goes on where it stopped. `--table` prints it. With `--set KEY=VALUE`, every method
+is given that setting; say `--results FILE.json` with it, so that these figures are kept apart.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,18 @@ BASELINES = ["k-means on pixels", "mixture on pixels", "spectral on pixels"]
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Where runs and results go, and what every method is set to."""
+
+    runs: Path
+    results: Path
+    settings: list[str]
+
+    def load(self) -> list[Row]:
+        return json.loads(self.results.read_text()) if self.results.is_file() else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="*", help="digits, or NAME=PACK.npz")
@@ -38,62 +52,64 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, help="folder to keep the runs in (default: thrown away)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of the results")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every method")
     parser.add_argument("--table", action="store_true", help="print the table of what is there")
     options = parser.parse_args()
-    runs = options.runs or Path(tempfile.mkdtemp(prefix="coterie-methods-"))
+    if options.set and options.results == RESULTS:
+        parser.error("--set makes other figures than those in methods.json: say --results FILE.json")
+    plan = Plan(options.runs or Path(tempfile.mkdtemp(prefix="coterie-methods-")), options.results, options.set)
     for entry in options.data:
         name, _, path = entry.partition("=")
         for baseline in BASELINES:
-            run_once({"data": name, "method": baseline, "seed": 0, "epochs": 0}, path or name, runs)
+            run_once({"data": name, "method": baseline, "seed": 0, "epochs": 0}, path or name, plan)
         for seed in range(options.seeds):
             for method in options.methods:
-                run_once({"data": name, "method": method, "seed": seed, "epochs": options.epochs}, path or name, runs)
+                run_once({"data": name, "method": method, "seed": seed, "epochs": options.epochs}, path or name, plan)
     if options.runs is None:
-        shutil.rmtree(runs)
+        shutil.rmtree(plan.runs)
     if options.table:
-        print(table(load()))
+        print(table(plan.load()))
 
 
-def load() -> list[Row]:
-    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
-
-
-def run_once(key: Row, source: str, runs: Path) -> None:
+def run_once(key: Row, source: str, plan: Plan) -> None:
     """Run what `key` names and add its result, unless it is there."""
-    if any(key.items() <= row.items() for row in load()):
+    if any(key.items() <= row.items() for row in plan.load()):
         return
     try:
         found = (
-            baseline_scores(key["method"], source) if key["method"] in BASELINES else fitted_scores(key, source, runs)
+            baseline_scores(key["method"], source) if key["method"] in BASELINES else fitted_scores(key, source, plan)
         )
     except subprocess.CalledProcessError as error:
         found = {"failed": error.stderr.strip().splitlines()[-1]}
     row = {**key, **found}
     print(json.dumps(row), flush=True)
     # Read anew: another benchmark may have added to it meanwhile.
-    RESULTS.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in [*load(), row]) + "\n]\n")
+    lines = ",\n".join(json.dumps(entry) for entry in [*plan.load(), row])
+    plan.results.write_text(f"[\n{lines}\n]\n")
 
 
-def fitted_scores(key: Row, source: str, runs: Path) -> Row:
+def fitted_scores(key: Row, source: str, plan: Plan) -> Row:
     """Scores and seconds of a whole `coterie fit`; for a method with a head also those of k-means on its embeddings."""
-    summary = json.loads((fitted(key, source, runs) / "summary.json").read_text())
+    summary = json.loads((fitted(key, source, plan) / "summary.json").read_text())
     scores = {name: round(summary[name], 4) for name in ("acc", "nmi", "ari", "seconds")}
     further = summary.get("further", {}).get("k-means on embeddings", {})
     return {**scores, **{f"{name}_of_embeddings": round(value, 4) for name, value in further.items()}}
 
 
-def fitted(key: Row, source: str, runs: Path) -> Path:
+def fitted(key: Row, source: str, plan: Plan) -> Path:
     """The folder of the run that `key` names, run unless it is there."""
-    out = runs / f"{key['data']}-{key['method']}-{key['epochs']}-{key['seed']}"
+    out = plan.runs / f"{key['data']}-{key['method']}-{key['epochs']}-{key['seed']}"
     if (out / "summary.json").is_file():
         return out
     clusters = len(np.unique(open_source(source).labels))
     command = [sys.executable, "-m", "coterie", "fit", source, "-k", str(clusters), "--method", key["method"]]
     command += ["--seed", str(key["seed"]), "--device", "cpu", "--quiet", "--resume"]
     if key["method"] == "lnscc":
-        command += ["--features-from", str(fitted({**key, "method": "simclr"}, source, runs))]
+        command += ["--features-from", str(fitted({**key, "method": "simclr"}, source, plan))]
     else:
         command += ["--epochs", str(key["epochs"])]
+    command += [part for setting in plan.settings for part in ("--set", setting)]
     subprocess.run([*command, "--out", str(out)], check=True, stderr=subprocess.PIPE, text=True)
     return out
 
