@@ -63,6 +63,16 @@ class Processes:
         total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
         return total
 
+    def mean(self, rows: Tensor) -> Tensor:
+        """The mean row of all processes, each having some (n, …); without gradient."""
+        if self.count == 1:
+            return rows.mean(dim=0)
+        return self.sum(rows.sum(dim=0)) / self.sum(rows.new_tensor(len(rows)))
+
+    def all_finite(self, values: Tensor) -> bool:
+        """Whether no process has a value that is NaN or infinite."""
+        return bool(self.sum(torch.isfinite(values).logical_not().any().float()) == 0)
+
     def from_first(self, values: Tensor) -> Tensor:
         """What the first process has, in place of tensors of this shape elsewhere."""
         if self.count > 1:

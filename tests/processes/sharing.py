@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import small
+from coterie.cluster.kmeans import Metric, kmeans
 from coterie.config import read
 from coterie.data.augment import AugmentConfig, Normalisation
 from coterie.data.edges import EdgeFeed
@@ -40,6 +41,7 @@ def striped_images(count: int) -> np.ndarray:
 IMAGES = striped_images(61)
 # Without batch norm, whose statistics are those of a part, a batch taken in parts is the same batch.
 IN_PARTS = "byol in parts"
+KMEANS: list[tuple[Metric, int]] = [("euclidean", 7), ("cosine", 7), ("euclidean", 9)]
 
 
 def loop_for(name: str) -> tuple[Loop, Any, Normalisation | None]:
@@ -98,10 +100,28 @@ def found(name: str) -> dict[str, Any]:
     }
 
 
+def clustered(metric: Metric, n_clusters: int) -> dict[str, Any]:
+    """k-means of points of which every process has a share: so many that centers are seeded from a sample.
+
+    The points are few different ones, repeated: of more clusters than those, some are empty and move.
+    """
+    draw = torch.Generator().manual_seed(1)
+    kinds = torch.randn(7, 5, generator=draw) * 3
+    points = kinds[torch.randint(7, (16_411,), generator=draw)]
+    if n_clusters <= len(kinds):
+        points = points + 0.3 * torch.randn(points.shape, generator=draw)
+    own = points[processes().share(len(points))]
+    result = kmeans(
+        own, n_clusters, metric=metric, n_init=3, generator=torch.Generator().manual_seed(0), group=processes()
+    )
+    return {"labels": result.labels.tolist(), "centers": result.centers.tolist(), "inertia": result.inertia}
+
+
 def main(out: Path) -> None:
     torch.set_num_threads(1)
     with joined():
-        results = {name: found(name) for name in (*small.LEARNING, IN_PARTS)}
+        results: dict[str, Any] = {f"kmeans {metric} {k}": clustered(metric, k) for metric, k in KMEANS}
+        results |= {name: found(name) for name in (*small.LEARNING, IN_PARTS)}
         if processes().first:
             out.write_text(json.dumps(results))
 

@@ -79,6 +79,19 @@ def test_processes_agree_with_one_alone(name: str, count: int, results: dict[int
     assert together["drift"] == 0
 
 
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("name", ["kmeans euclidean 7", "kmeans cosine 7", "kmeans euclidean 9"])
+def test_kmeans_over_shards_equals_that_of_the_whole(name: str, count: int, results: dict[int, dict[str, Any]]) -> None:
+    whole, shared = results[1][name], results[count][name]
+    assert shared["inertia"] == pytest.approx(whole["inertia"], rel=1e-4, abs=0.1)
+    if name.endswith("9"):
+        # Thousands of equal points add up to the fifth digit, and which of two equal centers is nearest is open.
+        np.testing.assert_allclose(shared["centers"], whole["centers"], atol=1e-3)
+    else:
+        np.testing.assert_allclose(shared["centers"], whole["centers"], atol=1e-5)
+        assert shared["labels"] == whole["labels"]
+
+
 def test_shares_are_contiguous_and_miss_nothing() -> None:
     for total in (4, 7, 100):
         places = [list(range(total))[Processes(rank, 3).share(total)] for rank in range(3)]

@@ -14,6 +14,7 @@ from coterie.cluster.estimator import Data, Estimator, Points, same_kind
 from coterie.cluster.lloyd import assign, lloyd
 from coterie.cluster.seeding import plus_plus
 from coterie.errors import CoterieError, UsageError
+from coterie.processes import ALONE, Processes
 from coterie.seeding import generator as seeded
 
 # Points that centers are seeded from: as many, and as many for each cluster.
@@ -48,6 +49,7 @@ def kmeans(
     tol: float = 1e-4,
     proportions: Tensor | None = None,
     generator: torch.Generator,
+    group: Processes = ALONE,
 ) -> KMeansResult:
     """Cluster points by k-means with greedy k-means++ and `n_init` restarts that share every pass over the data.
 
@@ -61,39 +63,52 @@ def kmeans(
         proportions: (K,) the restart whose cluster sizes are nearest to these, by KL divergence, is returned instead,
             its clusters in their order; None for the least inertia.
         generator: on the points' device.
+        group: processes that share the points: `points` are the rows `group.share(N)` of N, and the generators alike.
+            The result is that of all points, its labels included, and the same in every process.
 
     Raises:
         UsageError: an argument out of range, or fewer points than clusters.
         CoterieError: points that are not finite.
     """
-    points = _checked(points, n_clusters, metric, n_init, max_iter)
+    total = int(group.sum(torch.tensor(len(points))))
+    points = _checked(points, total, n_clusters, metric, n_init, max_iter, group)
     if metric == "cosine":
         points, origin = F.normalize(points, dim=1), torch.zeros_like(points[0])
     else:
         # Distances between points near the origin lose fewer digits in float32.
-        origin = points.mean(dim=0)
+        origin = group.mean(points)
         points = points - origin
     spherical = metric == "cosine"
-    few = _few(points, n_clusters, generator)
+    few = _few(points, total, n_clusters, generator, group)
     centers = plus_plus(few, n_clusters, n_init, generator)
-    if len(few) < len(points) and len(few) >= _AMPLE * n_clusters:
+    if len(few) < total and len(few) >= _AMPLE * n_clusters:
         # A sample brings the centers most of the way at a fraction of the cost; a scant one would lead them astray.
         centers, _, _ = lloyd(few, centers, spherical=spherical, max_iter=max_iter, tol=tol)
-    centers, assignment, iterations = lloyd(points, centers, spherical=spherical, max_iter=max_iter, tol=tol)
-    best = int(assignment.inertia.argmin()) if proportions is None else nearest_sizes(assignment.counts, proportions)
+    centers, assignment, iterations = lloyd(
+        points, centers, spherical=spherical, max_iter=max_iter, tol=tol, group=group
+    )
+    inertias, counts = group.sum(assignment.inertia), group.sum(assignment.counts)
+    best = int(inertias.argmin()) if proportions is None else nearest_sizes(counts, proportions)
     # |x−c|² = 2(1−cos) on the unit sphere.
     scale = 0.5 if metric == "cosine" else 1.0
-    inertia = scale * float(assignment.inertia[best])
-    found = KMeansResult(assignment.labels[best], centers[best] + origin, inertia, iterations)
+    labels = group.gather_shares(assignment.labels[best], total)
+    found = KMeansResult(labels, centers[best] + origin, scale * float(inertias[best]), iterations)
     return found if proportions is None else _ordered(found, proportions)
 
 
-def _few(points: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:
-    """A sample of the points to seed the centers from; all of them where a sample would not be much smaller."""
+def _few(points: Tensor, total: int, n_clusters: int, generator: torch.Generator, group: Processes) -> Tensor:
+    """A sample of all points to seed the centers from; all of them where a sample would not be much smaller."""
     size = max(_SAMPLE, _SAMPLE_EACH * n_clusters)
-    if len(points) < 2 * size:
-        return points
-    return points[torch.randperm(len(points), generator=generator, device=points.device)[:size]]
+    if total < 2 * size:
+        return group.gather_shares(points, total)
+    drawn = torch.randperm(total, generator=generator, device=points.device)[:size]
+    if group.count == 1:
+        return points[drawn]
+    mine = group.share(total)
+    own = (drawn >= mine.start) & (drawn < mine.stop)
+    rows = points.new_zeros(size, points.shape[1])
+    rows[own] = points[drawn[own] - mine.start]
+    return group.sum(rows)  # Everyone else has zeros there.
 
 
 def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclidean") -> Tensor:
@@ -120,17 +135,19 @@ def _ordered(found: KMeansResult, proportions: Tensor) -> KMeansResult:
     return replace(found, labels=order.argsort()[found.labels], centers=found.centers[order])
 
 
-def _checked(points: Tensor, n_clusters: int, metric: str, n_init: int, max_iter: int) -> Tensor:
+def _checked(
+    points: Tensor, total: int, n_clusters: int, metric: str, n_init: int, max_iter: int, group: Processes
+) -> Tensor:
     if points.ndim != 2:
         raise UsageError(f"k-means wants points of shape (N, D), got {tuple(points.shape)}")
     if metric not in ("euclidean", "cosine"):
         raise UsageError(f"metric is 'euclidean' or 'cosine', not '{metric}'")
     if min(n_clusters, n_init, max_iter) < 1:
         raise UsageError("n_clusters, n_init and max_iter must be at least 1")
-    if len(points) < n_clusters:
-        samples = "1 sample" if len(points) == 1 else f"{len(points)} samples"
+    if total < n_clusters:
+        samples = "1 sample" if total == 1 else f"{total} samples"
         raise UsageError(f"{samples} cannot form {n_clusters} clusters: ask for fewer clusters")
-    if not bool(torch.isfinite(points).all()):
+    if not group.all_finite(points):
         raise CoterieError("k-means met a value that is not finite (NaN or infinity)")
     return points if points.dtype == torch.float64 else points.float()
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.cluster.products import nearest
+from coterie.processes import ALONE, Processes
 
 # Points summed in their own precision before they are added to the total.
 _BLOCK = 1 << 16
@@ -88,7 +89,7 @@ def totals(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, Ten
 
 
 def lloyd(
-    points: Tensor, centers: Tensor, *, spherical: bool, max_iter: int, tol: float
+    points: Tensor, centers: Tensor, *, spherical: bool, max_iter: int, tol: float, group: Processes = ALONE
 ) -> tuple[Tensor, Assignment, int]:
     """Iterate until each restart's centers rest; a restart that rests leaves the computation.
 
@@ -99,13 +100,13 @@ def lloyd(
         max_iter: iterations at the most.
         tol: a restart rests when the squared movement of its centers, summed, is at most `tol` times the mean
             variance of the features.
+        group: processes of which each has a shard of the points, and all the same centers.
 
     Returns:
-        Centers (R, K, D), the assignment to them, and the iterations of the slowest restart.
+        Centers (R, K, D), the assignment of these points to them, and the iterations of the slowest restart.
     """
     norms = (points * points).sum(dim=1)
-    # The mean variance of the features.
-    threshold = tol * (norms.mean() - points.mean(dim=0).square().sum()).clamp(min=0) / points.shape[1]
+    variance = (group.mean(norms) - group.mean(points).square().sum()).clamp(min=0) / points.shape[1]
     centers = centers.clone()
     active = torch.arange(centers.shape[0], device=points.device)
     assignment: Assignment | None = None
@@ -113,20 +114,32 @@ def lloyd(
     while iteration < max_iter and len(active):
         iteration += 1
         assignment = assign(points, norms, centers[active], assignment)
-        moved = _update(points, assignment, spherical)
-        moving = (moved - centers[active]).square().sum(dim=(1, 2)) > threshold
+        moved = _update(points, assignment, spherical, group)
+        moving = (moved - centers[active]).square().sum(dim=(1, 2)) > tol * variance
         centers[active] = moved
         active, assignment = active[moving], assignment.of(moving)
     return centers, assign(points, norms, centers), iteration
 
 
-def _update(points: Tensor, assignment: Assignment, spherical: bool) -> Tensor:
+def _update(points: Tensor, assignment: Assignment, spherical: bool, group: Processes) -> Tensor:
     """Means of the members; an emptied cluster moves to the point farthest from its own center."""
-    centers = (assignment.sums / assignment.counts.clamp(min=1).unsqueeze(2)).to(points.dtype)
-    empty = assignment.counts == 0
+    sums, counts = group.sum(assignment.sums), group.sum(assignment.counts)
+    centers = (sums / counts.clamp(min=1).unsqueeze(2)).to(points.dtype)
+    empty = counts == 0
     if bool(empty.any()):
         for restart in empty.any(dim=1).nonzero().flatten().tolist():
             holes = empty[restart].nonzero().flatten()
-            farthest = assignment.distances[restart].topk(min(len(holes), points.shape[0])).indices
-            centers[restart, holes[: len(farthest)]] = points[farthest]
+            farthest = _farthest(points, assignment.distances[restart], len(holes), group)
+            centers[restart, holes[: len(farthest)]] = farthest
     return F.normalize(centers, dim=2) if spherical else centers
+
+
+def _farthest(points: Tensor, distances: Tensor, most: int, group: Processes) -> Tensor:
+    """Up to `most` of the points of all processes, those of the largest distances (N,) first."""
+    found = distances.topk(min(most, len(points)))
+    # Everyone sends equally many; what it lacks is nearer than any point.
+    own, rows = distances.new_full((most,), -1.0), points.new_zeros(most, points.shape[1])
+    own[: len(found.values)], rows[: len(found.values)] = found.values, points[found.indices]
+    own, rows = group.gather(own), group.gather(rows)
+    best = own.topk(most)
+    return rows[best.indices[best.values >= 0]]

@@ -6,8 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from coterie.processes import ALONE, Processes
 
-def concentration(embeddings: Tensor, labels: Tensor, centers: Tensor, *, temperature: float) -> Tensor:
+
+def concentration(
+    embeddings: Tensor, labels: Tensor, centers: Tensor, *, temperature: float, group: Processes = ALONE
+) -> Tensor:
     """How widely each cluster's members lie, scaled to the mean τ (PCL, eq. 12): the temperature of its logits.
 
     `φ_c = mean_v ‖v−c‖ / log(|V|+10)`; clusters of one member or none take the largest φ; all are clipped to the 10th
@@ -16,14 +20,15 @@ def concentration(embeddings: Tensor, labels: Tensor, centers: Tensor, *, temper
     Args:
         embeddings: (N, d). labels: (N,) int64. centers: (K, d).
         temperature: τ.
+        group: processes of which each has some of the embeddings, with their labels.
 
     Returns:
         φ (K,), of mean τ.
     """
     n_clusters = len(centers)
     distances = (embeddings - centers[labels]).norm(dim=1)
-    counts = torch.bincount(labels, minlength=n_clusters).to(distances.dtype)
-    sums = torch.zeros_like(counts).index_add_(0, labels, distances)
+    counts = group.sum(torch.bincount(labels, minlength=n_clusters)).to(distances.dtype)
+    sums = group.sum(torch.zeros_like(counts).index_add_(0, labels, distances))
     phi = sums / counts.clamp(min=1) / (counts + 10).log()
     several = counts > 1
     phi = torch.where(several, phi, torch.where(several, phi, torch.zeros_like(phi)).max())

@@ -105,7 +105,10 @@ class Method(nn.Module):
         return None
 
     def receive(self, embeddings: Tensor, clusterings: Sequence[Clustering]) -> None:
-        """Take the E-step's outcome: embeddings (N, d) of all data and one clustering for each granularity."""
+        """Take the E-step's outcome: one clustering of all data for each granularity, and the embeddings (N, d).
+
+        Where processes share a run, the embeddings are the rows `processes().share(N)` of all.
+        """
 
     def sampling_weights(self) -> Tensor | None:
         """Weights (N,) to draw the next epoch's data with; None takes everything once."""

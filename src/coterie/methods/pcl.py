@@ -14,6 +14,7 @@ from coterie.losses.concentration import concentration, prototype_contrast
 from coterie.methods.base import Batch, EStep
 from coterie.methods.moco import MoCo, MoCoConfig
 from coterie.nn.encoder import Encoder
+from coterie.processes import processes
 from coterie.schedule import Progress
 
 
@@ -61,9 +62,11 @@ class PCL(MoCo):
 
     def receive(self, embeddings: Tensor, clusterings: Sequence[Clustering]) -> None:
         self.found = []
+        group = processes()
         for clustering in clusterings:
+            own = clustering.labels[group.share(len(clustering.labels))]
             density = concentration(
-                embeddings, clustering.labels, clustering.centers, temperature=self.config.temperature
+                embeddings, own, clustering.centers, temperature=self.config.temperature, group=group
             )
             self.found.append((clustering.centers, density))
 

@@ -19,13 +19,14 @@ from coterie.train.feed import Feed
 
 @dataclass(frozen=True)
 class Expectation:
-    """Embeddings (N, d) of all data, a clustering for each granularity, and pseudo labels (N, granularities)."""
+    """Embeddings (n, d) of this process's share of the data, and a clustering of all of it for each granularity."""
 
     embeddings: Tensor
     clusterings: list[Clustering]
 
     @property
     def pseudo_labels(self) -> Tensor:
+        """(N, granularities) int64."""
         return torch.stack([clustering.labels for clustering in self.clusterings], dim=1)
 
 
@@ -33,17 +34,16 @@ class Expectation:
 def embed_all(method: Method, feed: Feed, batch_size: int) -> Tensor:
     """Embeddings (N, d) of everything in the feed, in evaluation mode, on the feed's device.
 
-    Where processes share a run, each embeds its share and then has all.
+    Where processes share a run, each has its share of them, (n, d).
 
     Raises:
         CoterieError: an embedding is not finite.
     """
     training = method.training
     method.eval()
-    parts = [method.embed(images) for images in feed.plain(batch_size)]
-    embeddings = processes().gather_shares(torch.cat(parts), len(feed))
+    embeddings = torch.cat([method.embed(images) for images in feed.plain(batch_size)])
     method.train(training)
-    if not bool(torch.isfinite(embeddings).all()):
+    if not processes().all_finite(embeddings):
         raise CoterieError(
             "the embeddings are no longer finite (NaN): lower train.learning_rate, or use --precision float32"
         )
@@ -54,15 +54,16 @@ def expect(method: Method, feed: Feed, asked: EStep, *, batch_size: int, seed: i
     """Embed all data and cluster it as the method asked."""
     embeddings = embed_all(method, feed, batch_size).clone()
     clusterings = [
-        cluster(embeddings, n_clusters, asked, generator(embeddings.device, seed, "e-step", epoch, place))
+        cluster(embeddings, len(feed), n_clusters, asked, generator(embeddings.device, seed, "e-step", epoch, place))
         for place, n_clusters in enumerate(asked.granularities)
     ]
     return Expectation(embeddings, clusterings)
 
 
-def cluster(embeddings: Tensor, n_clusters: int, asked: EStep, draw: torch.Generator) -> Clustering:
-    """One clustering of embeddings (N, d) as the method asked for it."""
+def cluster(embeddings: Tensor, total: int, n_clusters: int, asked: EStep, draw: torch.Generator) -> Clustering:
+    """One clustering of all `total` embeddings as the method asked for it, from this process's share (n, d) of them."""
     if asked.model == "mixture":
+        embeddings = processes().gather_shares(embeddings, total)
         return gaussian_mixture(embeddings, n_clusters, metric=asked.metric, n_init=asked.n_init, generator=draw)
     return kmeans(
         embeddings,
@@ -71,4 +72,5 @@ def cluster(embeddings: Tensor, n_clusters: int, asked: EStep, draw: torch.Gener
         n_init=asked.n_init,
         proportions=asked.proportions,
         generator=draw,
+        group=processes(),
     )
