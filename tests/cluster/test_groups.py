@@ -68,3 +68,13 @@ def test_an_empty_cluster_is_no_trouble() -> None:
 def test_clusters_are_numbered_by_size() -> None:
     assert by_size(torch.tensor([2, 0, 0, 1, 1, 1]), 4).tolist() == [2, 1, 1, 0, 0, 0]
     assert by_size(torch.tensor([3, 1]), 4).tolist() == [0, 1]
+
+
+def test_many_images_are_assigned_by_the_same_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = torch.Generator().manual_seed(0)
+    embeddings = F.normalize(torch.randn(2500, 4, generator=draw), dim=1)
+    groups = fit_groups(embeddings, embeddings, embeddings.argmax(dim=1), 4)
+    monkeypatch.setattr("coterie.cluster.groups._HELD", 1)  # The least chunk, of which this takes three.
+    found, wanted = groups.assign(embeddings, embeddings), groups.probabilities(embeddings).max(dim=1)
+    torch.testing.assert_close(found.confidence, wanted.values)
+    assert torch.equal(found.clusters, wanted.indices)

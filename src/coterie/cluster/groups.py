@@ -9,10 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.cluster.kmeans import Metric
+from coterie.cluster.lloyd import totals
 from coterie.cluster.outliers import OutlierScore, fit_outlier_score
 
 # How many images, among how many, are asked for their nearest neighbours to set the concentration.
 _IMAGES, _POOL, _NEIGHBOURS = 2000, 20_000, 20
+# Probabilities held at a time: 64 MiB of float32.
+_HELD = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,17 @@ class Groups:
 
         A method's own `probabilities` (n, K) decide where there are any.
         """
-        probabilities = self.probabilities(embeddings) if probabilities is None else probabilities
-        confidence, clusters = probabilities.max(dim=1)
+        confidence, clusters = self._surest(embeddings) if probabilities is None else probabilities.max(dim=1)
         return Grouping(clusters, confidence, self.outlier_score(features, clusters))
+
+    def _surest(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """The greatest of each row's `probabilities` and its place, without holding those of all rows."""
+        chunk = max(1024, _HELD // len(self.centers))
+        if len(embeddings) <= chunk:  # Also what a tracer sees: chunks would tie a graph to their number.
+            confidence, clusters = self.probabilities(embeddings).max(dim=1)
+            return confidence, clusters
+        parts = [self.probabilities(part).max(dim=1) for part in torch.split(embeddings, chunk)]
+        return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
 
     def probabilities(self, embeddings: Tensor) -> Tensor:
         """How surely embeddings (N, d) belong to each cluster, (N, K), by their distances to the centers."""
@@ -74,12 +85,10 @@ def fit_groups(
         n_clusters: K.
         metric: how embeddings are compared.
     """
-    members = F.one_hot(labels, n_clusters).to(embeddings.dtype)
-    centers = members.T @ embeddings
+    sums, counts = totals(embeddings, labels, n_clusters)
+    centers = (sums / counts.clamp(min=1).unsqueeze(1)).to(embeddings.dtype)
     if metric == "cosine":
         centers = F.normalize(centers, dim=1)
-    else:
-        centers = centers / members.sum(dim=0).clamp(min=1).unsqueeze(1)
     concentration = _concentration(embeddings, labels, centers, metric)
     return Groups(centers, concentration, fit_outlier_score(features, labels, n_clusters), metric)
 
