@@ -41,8 +41,9 @@ class Plan:
     results: Path
     settings: list[str]
 
-    def load(self) -> list[Row]:
-        return json.loads(self.results.read_text()) if self.results.is_file() else []
+
+def load(results: Path = RESULTS) -> list[Row]:
+    return json.loads(results.read_text()) if results.is_file() else []
 
 
 def main() -> None:
@@ -69,12 +70,12 @@ def main() -> None:
     if options.runs is None:
         shutil.rmtree(plan.runs)
     if options.table:
-        print(table(plan.load()))
+        print(table(load(plan.results)))
 
 
 def run_once(key: Row, source: str, plan: Plan) -> None:
     """Run what `key` names and add its result, unless it is there."""
-    if any(key.items() <= row.items() for row in plan.load()):
+    if any(key.items() <= row.items() for row in load(plan.results)):
         return
     try:
         found = (
@@ -85,7 +86,7 @@ def run_once(key: Row, source: str, plan: Plan) -> None:
     row = {**key, **found}
     print(json.dumps(row), flush=True)
     # Read anew: another benchmark may have added to it meanwhile.
-    lines = ",\n".join(json.dumps(entry) for entry in [*plan.load(), row])
+    lines = ",\n".join(json.dumps(entry) for entry in [*load(plan.results), row])
     plan.results.write_text(f"[\n{lines}\n]\n")
 
 

@@ -13,7 +13,10 @@ from PIL import Image
 
 import small
 from coterie import Clusterer, UsageError
+from coterie.cli import main
+from coterie.export.base import Subject
 from coterie.export.fiftyone import _keys
+from coterie.runs.folder import RunFolder
 from coterie.workflow.export import export
 
 
@@ -75,6 +78,29 @@ def test_coco_of_images_that_are_gone(run: Path, photos: Path, tmp_path: Path) -
     }
     assert boxes["reds/00.png"] is boxes["reds/01.png"] is None
     assert boxes["reds/02.png"] == [0, 0, 3, 2]
+
+
+def test_a_persons_labels_take_the_place_of_clusters(run: Path, tmp_path: Path) -> None:
+    kept = shutil.copytree(run, tmp_path / "run")
+    rows = table(kept)
+    cluster = rows[0]["cluster"]
+    labels = {row["key"]: "warm" if row["cluster"] == cluster else "Cold, blue" for row in rows}
+    labels[rows[0]["key"]] = "=odd"
+    listed = tmp_path / "labels.csv"
+    listed.write_text("key,label\n" + "".join(f'{key},"{label}"\n' for key, label in labels.items()))
+    assert main(["apply", str(kept), str(listed)]) == 0
+    export(kept, {"coco": tmp_path / "coco.json", "fiftyone": tmp_path / "labels.json"})
+    told = json.loads((tmp_path / "coco.json").read_text())
+    names = {category["id"]: category["name"] for category in told["categories"]}
+    assert list(names.values()) == ["=odd", "Cold, blue", "warm"]
+    files = {image["id"]: image["file_name"] for image in told["images"]}
+    assert {files[each["image_id"]]: names[each["category_id"]] for each in told["annotations"]} == labels
+    told = json.loads((tmp_path / "labels.json").read_text())
+    assert told["classes"] == list(names.values())
+    by_name = {key: told["classes"][entry["label"]] for key, entry in told["labels"].items()}
+    assert by_name == {key.removesuffix(".png"): label for key, label in labels.items()}
+    others = {"warm", "Cold, blue"}
+    assert {*Subject(RunFolder(kept)).names} == others
 
 
 def test_from_an_array(blobs: tuple, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from coterie.runs.assignments import Assignments
     from coterie.runs.config import RunConfig
     from coterie.runs.folder import RunFolder
+    from coterie.runs.labelled import Labelled
     from coterie.runs.model import Model
 
 Pixels = Literal["uint8", "float32"]
@@ -50,6 +51,13 @@ class Subject:
         return Assignments.read(self.folder.assignments)
 
     @cached_property
+    def labelled(self) -> Labelled | None:
+        """The labels a person gave, if `coterie apply` has written them."""
+        from coterie.runs.labelled import read_labelled
+
+        return read_labelled(self.folder.labelled, self.assignments) if self.folder.labelled.is_file() else None
+
+    @cached_property
     def config(self) -> RunConfig | None:
         return self.folder.read_config() if self.folder.config.is_file() else None
 
@@ -66,18 +74,23 @@ class Subject:
 
     @cached_property
     def names(self) -> list[str]:
-        """Of the K clusters, as the page has them."""
+        """Of the K clusters: the label most of its images were given, or as the page has them."""
         clusters = self.model.blueprint.clusters if self.config is None else self.config.clusters
-        return [f"Group {number}" for number in range(clusters)]
+        given = {} if self.labelled is None else self.labelled.names
+        return [given.get(number, f"Group {number}") for number in range(clusters)]
 
     @property
     def classes(self) -> tuple[list[str], list[int]]:
-        """What the images are divided into: names, and for every image of the table its place among them.
+        """What the images are divided into, a person's labels or else the clusters: names, and each image's place.
 
         Raises:
             UsageError: there is no table.
         """
-        return self.names, self.assignments.clusters.tolist()
+        if self.labelled is None:
+            return self.names, self.assignments.clusters.tolist()
+        names = sorted({*self.labelled.labels}, key=str.casefold)
+        place = {name: number for number, name in enumerate(names)}
+        return names, [place[label] for label in self.labelled.labels]
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,11 @@ class Labelled:
     mixed: npt.NDArray[np.bool_]
     followed: int
 
+    @property
+    def names(self) -> dict[int, str]:
+        """The commonest label of each cluster."""
+        return _commonest(self.labels, self.assignments.clusters)
+
     def to_csv(self) -> str:
         """Columns key, label, mixed (0 or 1), cluster, confidence, outlier, and known: the class, if any is known."""
         table, stream = self.assignments, io.StringIO()
