@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -15,10 +16,11 @@ import numpy.typing as npt
 import torch
 
 from coterie.data.base import Source
-from coterie.data.decode import Unreadable
+from coterie.data.decode import Gone, Unreadable
 from coterie.data.folder import Skipped
 from coterie.data.store import Store
-from coterie.errors import CoterieError, UsageError
+from coterie.errors import CoterieError, ResourceError, UsageError
+from coterie.failures import translated
 
 T = TypeVar("T")
 # Pieces of work handed to a thread at a time.
@@ -46,7 +48,7 @@ def ingest(
         The store, and everything left out with its reason.
 
     Raises:
-        UsageError: not one image could be read.
+        UsageError: not one image could be read. CoterieError: the source is gone, or the disk has no room.
     """
     images = allocate((len(source.keys), 3, side, side), scratch)
     reasons, grey = _decode_into(images, source, side, on_image)
@@ -75,6 +77,8 @@ def _decode_into(
     def work(place: int) -> str | None:
         try:
             pixels = source.decode(place, side)
+        except Gone as reason:
+            raise CoterieError(str(reason)) from None
         except Unreadable as reason:
             return str(reason)
         red, green, blue = images[place]
@@ -89,15 +93,35 @@ def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uin
     """A uint8 array: in memory, or mapped to the file `scratch` where it would take over a third of the memory.
 
     Raises:
-        CoterieError: the disk has no room for it.
+        ResourceError: the disk has no room for it.
     """
     size = int(np.prod(shape, dtype=np.int64))
-    if scratch is None or is_small(size):
+    if scratch is None:
         return np.zeros(shape, dtype=np.uint8)
+    if is_small(size):
+        with contextlib.suppress(MemoryError):
+            return np.zeros(shape, dtype=np.uint8)
     try:
-        return np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
+        images = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
+        _reserve(scratch)
+        return images
     except OSError as error:
-        raise CoterieError(f"{scratch}: no room for {size / 1e9:.1f} GB of images: {error.strerror}") from None
+        scratch.unlink(missing_ok=True)
+        failure = translated(error, scratch) or error
+        raise ResourceError(
+            f"no room for {size / 1e9:.1f} GB of images, which do not fit in memory: {failure}"
+        ) from None
+
+
+def _reserve(path: Path) -> None:
+    """Take a file's room on the disk at once: where none is left, writing to its map later would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as stream:
+            try:
+                os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # A file system that knows no such thing.
+                    raise
 
 
 def is_small(size: int) -> bool:
