@@ -131,11 +131,16 @@ def _huge(rng: Rng, bits: int) -> int:
     return int(rng.choice([2**bits - 1, 2 ** (bits - 1), 2 ** (bits - 1) - 1, rng.integers(2 ** (bits - 2), 2**bits)]))
 
 
+def _many(rng: Rng) -> int:
+    """The side of a picture that is taken for one, large or very large."""
+    return 12_000 if rng.random() < 0.1 else 3_000
+
+
 def _absurd_png(rng: Rng) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    width, height = (_huge(rng, 32), _huge(rng, 32)) if rng.random() < 0.5 else (12_000, 12_000)
+    width, height = (_huge(rng, 32), _huge(rng, 32)) if rng.random() < 0.5 else (_many(rng),) * 2
     head = struct.pack(">IIBBBBB", width, height, 8, int(rng.choice([0, 2, 6])), 0, 0, int(rng.integers(2)))
     pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
     if rng.random() < 0.3:  # The length of the chunk itself is absurd.
@@ -144,9 +149,9 @@ def _absurd_png(rng: Rng) -> bytes:
 
 
 def _absurd_bmp(rng: Rng) -> bytes:
-    sizes = (
-        struct.pack("<II", _huge(rng, 32), _huge(rng, 32)) if rng.random() < 0.5 else struct.pack("<ii", 9000, -9000)
-    )
+    sizes = struct.pack("<II", _huge(rng, 32), _huge(rng, 32))
+    if rng.random() < 0.5:
+        sizes = struct.pack("<ii", _many(rng), -3_000)
     info = struct.pack("<I", 40) + sizes + struct.pack("<HHIIiiII", 1, 24, int(rng.integers(4)), 0, 1, 1, 0, 0)
     return (
         b"BM" + struct.pack("<IHHI", _huge(rng, 32), 0, 0, int(rng.choice([54, _huge(rng, 32)]))) + info + rng.bytes(99)
@@ -169,7 +174,7 @@ def _absurd_tiff(rng: Rng) -> bytes:
 def _absurd_jpeg(rng: Rng) -> bytes:
     data = bytearray(_picture(rng, "JPEG"))
     place = data.index(b"\xff\xc0") + 5
-    data[place : place + 4] = struct.pack(">HH", *((65_535, 65_535) if rng.random() < 0.5 else (11_000, 11_000)))
+    data[place : place + 4] = struct.pack(">HH", *((65_535, 65_535) if rng.random() < 0.5 else (_many(rng),) * 2))
     return bytes(data)
 
 

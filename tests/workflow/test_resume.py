@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import signal
 import subprocess
 import sys
@@ -11,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dying
 from coterie.cli import main
+from coterie.files import is_partial
 
 
 @pytest.fixture
@@ -25,29 +29,65 @@ def command(tmp_path: Path) -> list[str]:
     ]
 
 
-def kill_after(command: list[str], run: Path, epochs: int) -> None:
-    """Start a run and kill it as soon as it has finished some epochs."""
-    process = subprocess.Popen([sys.executable, "-m", "coterie", *command, "--out", str(run)])
-    metrics = run / "metrics.jsonl"
-    while process.poll() is None:
-        if metrics.is_file() and len(metrics.read_bytes().splitlines()) >= epochs:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.001)
-    process.wait()
+def striped(folder: Path) -> Path:
+    """Three hundred noisy images of three kinds, 12 pixels wide."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 90, (300, 12, 12, 3))
+    for place in range(300):
+        images[place, 4 * (place % 3) : 4 * (place % 3) + 4, :, place % 3] += 120
+    np.savez(folder / "striped.npz", images=images.astype(np.uint8))
+    return folder / "striped.npz"
 
 
-@pytest.mark.parametrize("epochs", [1, 3, 6])
-def test_killed_and_resumed(command: list[str], tmp_path: Path, epochs: int) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+def killed(place: str, command: list[str], run: Path) -> None:
+    """A run, resumed if there is one, that dies where it is told to."""
+    code = subprocess.run([sys.executable, dying.__file__, place, *command, "--out", str(run), "--resume"], check=False)
+    assert code.returncode == -signal.SIGKILL, f"{place}: ended with {code.returncode}"
+
+
+def same_results(one: Path, other: Path) -> None:
+    """Byte for byte."""
+    for name in ("assignments.csv", "embeddings.npy", "model/model.safetensors", "config.yaml"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    epochs = [[json.loads(line)["epoch"] for line in (run / "metrics.jsonl").open()] for run in (one, other)]
+    assert epochs[0] == epochs[1] == sorted(set(epochs[0]))
+    assert not [path for path in one.rglob("*") if is_partial(path)]
+
+
+def test_killed_in_the_e_step_in_the_checkpoint_and_among_the_results(command: list[str], tmp_path: Path) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
     assert main([*command, "--out", str(whole)]) == 0
-    kill_after(command, killed, epochs)
-    assert main([*command, "--out", str(killed), "--resume"]) == 0
-    assert (killed / "assignments.csv").read_bytes() == (whole / "assignments.csv").read_bytes()
-    assert np.array_equal(np.load(killed / "embeddings.npy"), np.load(whole / "embeddings.npy"))
-    assert [line.split(b",")[0] for line in (killed / "metrics.jsonl").read_bytes().splitlines()] == [
-        b'{"epoch": %d' % epoch for epoch in range(1, 7)
-    ]
+    for place in ("e-step:2", "checkpoint:1", "results:1"):
+        killed(place, command, run)
+    assert main([*command, "--out", str(run), "--resume"]) == 0
+    same_results(run, whole)
+
+
+@pytest.mark.soak
+def test_killed_fifty_times(tmp_path: Path) -> None:
+    """At random places, whose first ones no progress is made at, and at random times; the last kills find it ready."""
+    settings = ["epochs=300", "warmup_epochs=20", "hidden=32", "projection=16", "batch_size=60", "embed_batch=100"]
+    command = ["fit", str(striped(tmp_path)), "-k", "3", "--device", "cpu", "--quiet"]
+    command += [part for setting in settings for part in ("--set", setting)]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert main([*command, "--out", str(whole)]) == 0
+    draw = random.Random(0)
+    places = ["reading:1", *(f"results:{stage}" for stage in (1, 2, 3, 4))]
+    inside = ["checkpoint", "rename", "e-step", "embedding", "metrics", "step"]
+    places[1:1] = [f"{place}:{draw.randint(1, 6)}" for place in draw.choices(inside, k=25)]
+    places[1:1] = [f"after:{draw.uniform(0, 1.5):.3f}" for _ in range(15)]
+    places[1:1] = [f"start:{draw.uniform(0, 3):.3f}" for _ in range(5)]
+    shuffled = places[1:-4]
+    draw.shuffle(shuffled)
+    places[1:-4] = shuffled
+    assert len(places) == 50
+    began = []
+    for place in places:
+        killed(place, command, run)
+        began.append(len((run / "metrics.jsonl").read_bytes().splitlines()) if (run / "metrics.jsonl").is_file() else 0)
+    assert main([*command, "--out", str(run), "--resume"]) == 0
+    same_results(run, whole)
+    print(f"\n{len(places)} kills survived, with {began} epochs in the table of metrics after each")
 
 
 def test_resume_without_a_run_starts_one(command: list[str], tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from coterie.workflow.assemble import Request, assemble, differences, open_backb
 from coterie.workflow.gather import Wanted, check_kind, gather
 from coterie.workflow.listener import Listener
 from coterie.workflow.pictures import take_pictures
-from coterie.workflow.together import awaited, begin_together, end_together, train_along
+from coterie.workflow.together import awaited, begin_together, end_together, excuse_others, train_along
 from coterie.workflow.tracking import Tracking
 from coterie.workflow.training import Fitted, check_enough, cluster_embeddings, train
 
@@ -61,10 +61,12 @@ def fit(
         train_along(listener)
         return {}
     folder = RunFolder(out)
-    with awaited():
+    with awaited(listener):
         tracking = Tracking(folder, track, listener)
         prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())
-        if prepared is not None:
+        if prepared is None:
+            excuse_others()
+        else:
             begin_together(prepared.rows, prepared.config, folder)
     if prepared is None:
         listener.note(f"{out} is finished already")
