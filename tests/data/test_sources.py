@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from coterie.data import ingest as ingest_module
 from coterie.data.folder import Skipped
 from coterie.data.ingest import ingest
 from coterie.data.sources import ArraySource, open_source
-from coterie.errors import CoterieError, ResourceError, UsageError
+from coterie.errors import UsageError
 
 
 def test_a_folder_of_any_depth(photo_folder: Path) -> None:
@@ -57,36 +56,6 @@ def test_links_to_folders_end(photo_folder: Path) -> None:
     source = open_source(photo_folder)
     assert len(source.keys) == 24
     assert source.skipped == [Skipped("reds/loop", "a link to a folder that is read already")]
-
-
-def test_a_folder_that_goes_while_it_is_read(photo_folder: Path) -> None:
-    source = open_source(photo_folder)
-    photo_folder.rename(photo_folder.with_name("elsewhere"))
-    with pytest.raises(CoterieError, match="no longer there: it was deleted or unmounted"):
-        ingest(source, 16)
-
-
-def test_a_map_has_its_room_on_the_disk_or_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "_memory", lambda: 0)
-    images = ingest_module.allocate((4, 3, 100, 100), tmp_path / "store.npy")
-    status = (tmp_path / "store.npy").stat()
-    assert status.st_blocks * 512 >= status.st_size > images.nbytes
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(ResourceError, match=r"0.0 GB of images, .*store.npy could not be written: the disk is full"):
-        ingest_module.allocate((4, 3, 100, 100), tmp_path / "store.npy")
-    assert not (tmp_path / "store.npy").exists()
-
-
-def test_images_that_memory_refuses_are_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(np, "zeros", refuse)
-    assert isinstance(ingest_module.allocate((4, 3, 8, 8), tmp_path / "store.npy"), np.memmap)
 
 
 def test_names_of_other_encodings(photo_folder: Path) -> None:

@@ -42,10 +42,6 @@ class Unreadable(Exception):
     """An image cannot be used; the message is the reason a person reads."""
 
 
-class Gone(Unreadable):
-    """Not this image alone: all that it was among is gone."""
-
-
 _REASONS = {
     errno.ENOENT: "gone, or a link to nothing",
     errno.ELOOP: "a link that leads in a circle",
@@ -68,7 +64,7 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
         Unreadable: with the reason; no other exception leaves this function, whatever the file holds.
     """
     try:
-        with _opened(file) as stream, _identified(stream) as image:
+        with _opened(file) as stream, Image.open(stream) as image:
             _check_size(image)
             image.draft(None, (side, side))
             heavy = image.width * image.height > _LARGE_PIXELS
@@ -78,6 +74,10 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
         return square if turned is None else np.asarray(Image.fromarray(square).transpose(turned))
     except Unreadable:
         raise
+    except UnidentifiedImageError:
+        raise Unreadable(
+            "the file is empty" if _is_empty(file) else "not an image, or of a kind that is not known"
+        ) from None
     except Image.DecompressionBombError:
         raise Unreadable(f"too large: over {MAX_PIXELS // 1_000_000} megapixels") from None
     except MemoryError:
@@ -148,12 +148,8 @@ def _opened(file: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _identified(stream: BinaryIO) -> Image.Image:
-    try:
-        return Image.open(stream)
-    except UnidentifiedImageError:
-        empty = stream.seek(0, os.SEEK_END) == 0
-        raise Unreadable("the file is empty" if empty else "not an image, or of a kind that is not known") from None
+def _is_empty(file: Path | BinaryIO) -> bool:
+    return (file.stat().st_size if isinstance(file, Path) else file.seek(0, os.SEEK_END)) == 0
 
 
 def _to_eight_bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:

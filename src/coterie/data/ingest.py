@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -16,11 +15,10 @@ import numpy.typing as npt
 import torch
 
 from coterie.data.base import Source
-from coterie.data.decode import Gone, Unreadable
+from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
 from coterie.data.store import Store
-from coterie.errors import CoterieError, ResourceError, UsageError
-from coterie.failures import translated
+from coterie.errors import CoterieError, UsageError
 
 T = TypeVar("T")
 # Pieces of work handed to a thread at a time.
@@ -48,7 +46,7 @@ def ingest(
         The store, and everything left out with its reason.
 
     Raises:
-        UsageError: not one image could be read. CoterieError: the source is gone, or the disk has no room.
+        UsageError: not one image could be read.
     """
     images = allocate((len(source.keys), 3, side, side), scratch)
     reasons, grey = _decode_into(images, source, side, on_image)
@@ -77,8 +75,6 @@ def _decode_into(
     def work(place: int) -> str | None:
         try:
             pixels = source.decode(place, side)
-        except Gone as reason:
-            raise CoterieError(str(reason)) from None
         except Unreadable as reason:
             return str(reason)
         red, green, blue = images[place]
@@ -93,35 +89,15 @@ def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uin
     """A uint8 array: in memory, or mapped to the file `scratch` where it would take over a third of the memory.
 
     Raises:
-        ResourceError: the disk has no room for it.
+        CoterieError: the disk has no room for it.
     """
     size = int(np.prod(shape, dtype=np.int64))
-    if scratch is None:
+    if scratch is None or is_small(size):
         return np.zeros(shape, dtype=np.uint8)
-    if is_small(size):
-        with contextlib.suppress(MemoryError):
-            return np.zeros(shape, dtype=np.uint8)
     try:
-        images = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
-        _reserve(scratch)
-        return images
+        return np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
-        failure = translated(error, scratch) or error
-        raise ResourceError(
-            f"no room for {size / 1e9:.1f} GB of images, which do not fit in memory: {failure}"
-        ) from None
-
-
-def _reserve(path: Path) -> None:
-    """Take a file's room on the disk at once: where none is left, writing to its map later would kill the process."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as stream:
-            try:
-                os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-            except OSError as error:
-                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # A file system that knows no such thing.
-                    raise
+        raise CoterieError(f"{scratch}: no room for {size / 1e9:.1f} GB of images: {error.strerror}") from None
 
 
 def is_small(size: int) -> bool:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from coterie.data.arrays import ArraySource, checked_keys, numbered_labels
 from coterie.data.base import Outline, Source, looks_grey
-from coterie.data.decode import Gone, Unreadable, decode_file, stored_size
+from coterie.data.decode import decode_file, stored_size
 from coterie.data.features import Features, checked_features
 from coterie.data.folder import find_images
 from coterie.data.hub import open_hub
@@ -30,7 +30,7 @@ class FolderSource:
             raise UsageError(
                 f"no images below {root}: a folder may hold JPEG, PNG, WEBP, GIF, BMP and TIFF files at any depth"
             )
-        self._root, self._paths = root, paths
+        self._paths = paths
         self.keys = [path.relative_to(root).as_posix() for path in paths]
         self.labels: npt.NDArray[np.int64] | None = None
         self.class_names: tuple[str, ...] = ()
@@ -54,15 +54,7 @@ class FolderSource:
         return files.hexdigest()
 
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
-        try:
-            return decode_file(self._paths[place], side)
-        except Unreadable:
-            if self._root.is_dir():
-                raise
-            raise Gone(
-                f"{self._root} is no longer there: it was deleted or unmounted while it was read; bring it back, and "
-                "repeat the command with --resume"
-            ) from None
+        return decode_file(self._paths[place], side)
 
 
 def open_source(

@@ -106,6 +106,11 @@ class RunFolder:
         return self.root / "store.npy"
 
     @property
+    def manifest(self) -> Path:
+        """What the run began with, image by image, while it lasts."""
+        return self.root / "checksums.txt"
+
+    @property
     def shared(self) -> Path:
         """What the processes of a run read together while it lasts."""
         return self.root / "shared"
@@ -136,7 +141,7 @@ class RunFolder:
 
     def withdraw(self) -> None:
         """Undo `start` for a run that came to nothing before it began, so that its name is free again."""
-        for path in (self.config, self.skipped, self.scratch):
+        for path in (self.config, self.skipped, self.scratch, self.manifest):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.shared, ignore_errors=True)
         with contextlib.suppress(OSError):
