@@ -91,10 +91,14 @@ def _device_lost(text: str) -> ResourceError:
     return ResourceError(f"the GPU failed ({line}): nvidia-smi tells whether it is still there; restart what is needed")
 
 
-def _disk(error: OSError, path: Path | None) -> ResourceError:
+def disk_reason(error: OSError) -> str:
+    """What is wrong with the disk, and what to do about it where that is known."""
     if error.errno is None and "requested and" in str(error):  # So numpy tells of a file cut short.
-        error = OSError(errno.ENOSPC, "")
-    reason = _DISK.get(error.errno or 0) or error.strerror or str(error)
+        return _DISK[errno.ENOSPC]
+    return _DISK.get(error.errno or 0) or error.strerror or str(error)
+
+
+def _disk(error: OSError, path: Path | None) -> ResourceError:
     if path is not None:
-        return ResourceError(f"{path} could not be written: {reason}")
-    return ResourceError(f"{error.filename or 'the system'}: {reason}")
+        return ResourceError(f"{path} could not be written: {disk_reason(error)}")
+    return ResourceError(f"{error.filename or 'the system'}: {disk_reason(error)}")

@@ -23,7 +23,7 @@ def test_written_and_read_it_is_the_same(tmp_path: Path) -> None:
     assert len(set(manifest.checksums.tolist())) == 3
 
 
-@pytest.mark.parametrize("content", ["", "rubbish\n", "0000000g \"a\"\n", "00000000 [1\n"])
+@pytest.mark.parametrize("content", ["", "rubbish\n", '0000000g "a"\n', "00000000 [1\n"])
 def test_a_damaged_one_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "checksums.txt").write_text(content)
     found = Manifest.read(tmp_path / "checksums.txt")

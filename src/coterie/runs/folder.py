@@ -14,7 +14,7 @@ from typing import Any
 
 from coterie.data.folder import Skipped
 from coterie.errors import CoterieError, ResourceError, UsageError
-from coterie.failures import translated
+from coterie.failures import disk_reason, translated
 from coterie.files import is_partial, write_text
 from coterie.runs.assignments import printable
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
@@ -136,7 +136,7 @@ class RunFolder:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ResourceError(f"{self.root} cannot be made: {error.strerror}") from None
+            raise ResourceError(f"{self.root} cannot be made: {disk_reason(error)}") from None
         write_text(self.config, to_yaml(config))
 
     def withdraw(self) -> None:

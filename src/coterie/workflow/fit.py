@@ -37,6 +37,7 @@ from coterie.workflow.assemble import Request, assemble, differences, open_backb
 from coterie.workflow.gather import Wanted, check_kind, gather
 from coterie.workflow.listener import Listener
 from coterie.workflow.pictures import take_pictures
+from coterie.workflow.stopping import hearing
 from coterie.workflow.together import awaited, begin_together, end_together, excuse_others, train_along
 from coterie.workflow.tracking import Tracking
 from coterie.workflow.training import Fitted, check_enough, cluster_embeddings, train
@@ -63,9 +64,10 @@ def fit(
         train_along(listener)
         return {}
     folder = RunFolder(out)
-    with awaited(listener):
-        tracking = Tracking(folder, track, listener)
-        prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())
+    with awaited():
+        with hearing(listener, processes()):
+            tracking = Tracking(folder, track, listener)
+            prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())
         if prepared is None:
             excuse_others()
         else:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from coterie.errors import CoterieError
 from coterie.processes import Processes
 from coterie.workflow.listener import Listener, Stopped
 
@@ -36,10 +37,11 @@ def hearing(listener: Listener, group: Processes) -> Iterator[None]:
     done = threading.Event()
 
     def watch() -> None:
-        while not done.wait(_EVERY_SECONDS):
-            if number := group.stop_called():
-                listener.stopping = listener.stopping or number
-                return
+        with contextlib.suppress(CoterieError):  # The others are gone; the first call to them will tell.
+            while not done.wait(_EVERY_SECONDS):
+                if number := group.stop_called():
+                    listener.stopping = number
+                    return
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

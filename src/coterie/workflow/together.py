@@ -16,16 +16,15 @@ from coterie.processes import processes
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
 from coterie.runs.folder import RunFolder
 from coterie.workflow.listener import Listener
-from coterie.workflow.stopping import hearing, waiting
+from coterie.workflow.stopping import waiting
 from coterie.workflow.training import reopen, train
 
 
 @contextlib.contextmanager
-def awaited(listener: Listener) -> Iterator[None]:
+def awaited() -> Iterator[None]:
     """What the first process does before training, while the others wait; if it fails, they end as it does."""
     try:
-        with hearing(listener, processes()):
-            yield
+        yield
     except BaseException as error:
         code = error.exit_code if isinstance(error, CoterieError) else 1
         if isinstance(error, KeyboardInterrupt):
