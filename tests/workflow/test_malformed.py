@@ -17,7 +17,7 @@ from coterie.runs.assignments import printable
 
 # All that a fit of ten thousand malformed files may take, with torch itself. The largest pictures that are taken at
 # all, of 178 megapixels, are decoded one at a time.
-_MOST_BYTES = 3 * 2**30
+_MOST_BYTES = 4 * 2**30
 
 
 def command(root: Path, run: Path) -> list[str]:
