@@ -22,9 +22,9 @@ def no_memory() -> BaseException:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (MemoryError(), "out of memory: in a new run set train.accumulate=2"),
+        (MemoryError(), "out of memory: a new run takes less with train.accumulate=2"),
         (MemoryError("Unable to allocate 7.45 GiB for an array with shape (1000000000,)"), "7.45 GiB more were wanted"),
-        (no_memory(), r"out of memory \(4000000.0 GB more were wanted\): .* lower train.batch_size"),
+        (no_memory(), r"out of memory \(4000000.0 GB more were wanted\): .* smaller train.batch_size"),
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of"),
             r"out of GPU memory \(2.50 GiB more",
@@ -73,6 +73,14 @@ def test_mistakes_are_seen_as_mistakes(error: Exception) -> None:
     assert translated(error) is None
     with pytest.raises(type(error)), translating():
         raise error
+
+
+def test_a_file_that_was_looked_for_in_vain_explains_nothing() -> None:
+    error = KeyError("a mistake")
+    error.__context__ = FileNotFoundError(errno.ENOENT, "No such file or directory", "nowhere")
+    assert translated(error) is None
+    error.__context__ = OSError(errno.EROFS, "Read-only file system", "somewhere")
+    assert translated(error) is not None
 
 
 def test_errors_of_our_own_stay_as_they_are() -> None:

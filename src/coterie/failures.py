@@ -19,8 +19,8 @@ _DISK = {
     errno.EPERM: "no permission: change it, or give another place",
 }
 _LESS_MEMORY = (
-    "in a new run set train.accumulate=2 or more, which keeps the batch, or lower train.batch_size, train.embed_batch "
-    "or --size"
+    "a new run takes less with train.accumulate=2 or more, which keeps the batch, or with a smaller train.batch_size, "
+    "train.embed_batch or --size"
 )
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc|ALLOC_FAILED", re.IGNORECASE)
 _AMOUNT = re.compile(r"allocate ([\d.]+ [KMGT]i?B|\d+ bytes)")
@@ -35,16 +35,17 @@ def translated(error: BaseException, path: Path | None = None) -> ResourceError 
     Args:
         path: what was being written, if anything was; else the file the error names.
     """
-    for each in _chain(error):
-        if isinstance(each, ResourceError):
-            return each
+    for depth, each in enumerate(_chain(error)):
         text = str(each)
         if isinstance(each, MemoryError) or (isinstance(each, RuntimeError) and _NO_MEMORY.search(text)):
             return _out_of_memory(text)
         if isinstance(each, RuntimeError) and _DEVICE.search(text) and _MISTAKE not in text:
             return _device_lost(text)
-        if isinstance(each, OSError):
-            return _out_of_memory(text) if each.errno == errno.ENOMEM else _disk(each, path)
+        if isinstance(each, OSError) and each.errno == errno.ENOMEM:
+            return _out_of_memory(text)
+        # Beneath another error, one of a file that is not there, say, may long have been dealt with.
+        if isinstance(each, OSError) and (depth == 0 or each.errno in _DISK):
+            return _disk(each, path)
     return None
 
 
@@ -69,16 +70,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         if seen is None:
             return
         yield seen
-        seen = seen.__cause__ or seen.__context__
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
 
 
 def _out_of_memory(text: str) -> ResourceError:
     on_device = re.search(r"CUDA|HIP|CUBLAS|GPU", text) is not None
     asked = _AMOUNT.search(text)
     more = f" ({_readable(asked.group(1))} more were wanted)" if asked else ""
-    return ResourceError(
-        f"out of {'GPU ' if on_device else ''}memory{more}: {_LESS_MEMORY}; to go on as it is, free some"
-    )
+    return ResourceError(f"out of {'GPU ' if on_device else ''}memory{more}: {_LESS_MEMORY}; or free some")
 
 
 def _readable(amount: str) -> str:

@@ -30,7 +30,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        failure = translated(error, path)
+        failure = translated(error, path) if isinstance(error, Exception) else None
         if failure is None:
             raise
         raise failure from None

@@ -67,7 +67,7 @@ def test_memory_gives_out(
 
     monkeypatch.setattr(Loop, "step", failing)
     line = told([*command, "--out", str(run)], capsys)
-    assert "out of GPU memory (2.50 GiB more were wanted): in a new run set train.accumulate=2" in line
+    assert "out of GPU memory (2.50 GiB more were wanted): a new run takes less with train.accumulate=2" in line
     assert line.endswith("--resume")
     monkeypatch.undo()
     goes_on(command, run, whole)
