@@ -18,6 +18,10 @@ class UsageError(CoterieError, ValueError):
     exit_code = 2
 
 
+class ResourceError(CoterieError):
+    """Disk, memory or device gave out. Nothing already kept is lost: with enough of it, the run can go on."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that does not exist, pointing at the nearest one that does."""
     names = sorted(known)

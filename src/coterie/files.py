@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from coterie.errors import CoterieError
+from coterie.failures import translated
 
 _PART = ".part"
 
@@ -17,7 +18,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Write beside `path`, flush to the disk, and take the old file's place in one step.
 
     Raises:
-        CoterieError: the disk is full, or the folder cannot be written; what was there is kept.
+        ResourceError: the disk is full, or the folder cannot be written; what was there is kept.
     """
     part = path.with_name(f".{path.name}{_PART}")
     try:
@@ -26,9 +27,13 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise CoterieError(f"{path} could not be written: {error.strerror or error}") from None
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        failure = translated(error, path) if isinstance(error, Exception) else None
+        if failure is None:
+            raise
+        raise failure from None
 
 
 def is_partial(path: Path) -> bool:

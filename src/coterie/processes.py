@@ -80,11 +80,19 @@ class Processes:
             _talk(lambda: dist.broadcast(values, 0))
         return values
 
-    def tell(self, message: bytes | None = None) -> bytes:
-        """The first process's message, for everyone."""
+    def tell(self, message: bytes | None = None, *, pause: Callable[[], None] | None = None) -> bytes:
+        """The first process's message, for everyone; those who wait for it call `pause` again and again."""
         if self.count == 1:
             return message or b""
-        length = self.from_first(torch.tensor([len(message or b"")]))
+        length = torch.tensor([len(message or b"")])
+        if pause is None:
+            length = self.from_first(length)
+        else:
+            # A call that waits in one piece would not let Python see a signal.
+            arriving = _talk(lambda: dist.broadcast(length, 0, async_op=True))
+            while not arriving.is_completed():
+                pause()
+            _talk(arriving.wait)
         content = torch.zeros(int(length), dtype=torch.uint8)
         if self.first and message:
             content = torch.frombuffer(bytearray(message), dtype=torch.uint8)
@@ -95,8 +103,28 @@ class Processes:
         if self.count > 1:
             self.sum(torch.zeros(1))
 
+    def greatest(self, number: int) -> int:
+        """The greatest of the processes' numbers. It goes by way of the hosts, without waiting for their devices."""
+        if self.count == 1:
+            return number
+        numbers = torch.tensor([number])
+        _talk(lambda: dist.all_reduce(numbers, op=dist.ReduceOp.MAX))
+        return int(numbers)
+
+    def call_stop(self, number: int) -> None:
+        """Leave word that a signal of this number asks for the end, for whoever looks with `stop_called`."""
+        if self.count > 1:
+            _talk(lambda: _store().set(_STOP, str(number)))
+
+    def stop_called(self) -> int:
+        """The number of the signal somebody left word of; 0 for none."""
+        if self.count == 1:
+            return 0
+        return _talk(lambda: int(_store().get(_STOP)) if _store().check([_STOP]) else 0)
+
 
 ALONE = Processes()
+_STOP = "coterie/stop"
 
 
 def processes() -> Processes:
@@ -104,6 +132,11 @@ def processes() -> Processes:
     if dist.is_available() and dist.is_initialized():
         return Processes(dist.get_rank(), dist.get_world_size())
     return ALONE
+
+
+def _store() -> Any:
+    """What torch's process group met at."""
+    return dist.distributed_c10d._get_default_store()
 
 
 class _Gather(torch.autograd.Function):

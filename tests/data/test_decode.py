@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from coterie.data.decode import Unreadable, decode_file, fit_square
+from coterie.data.decode import Unreadable, decode_file, fit_square, stored_size
 
 
 def save(image: Image.Image, path: Path, **options: object) -> Path:
@@ -117,9 +119,24 @@ def test_damaged_files_give_a_reason(tmp_path: Path) -> None:
     assert "too large" in reasons["bomb.png"]
 
 
-def test_a_missing_file_gives_a_reason(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match="No such file"):
-        decode_file(tmp_path / "gone.png", 8)
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (Path.exists, "gone, or a link to nothing"),
+        (lambda path: path.symlink_to("nowhere.png"), "gone, or a link to nothing"),
+        (lambda path: path.symlink_to(path.name), "a link that leads in a circle"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a file, but a pipe, a device or a folder"),
+        (os.mkfifo, "not a file, but a pipe, a device or a folder"),
+        (Path.mkdir, "not a file, but a pipe, a device or a folder"),
+    ],
+)
+def test_what_is_no_file_is_neither_waited_for_nor_read(
+    tmp_path: Path, make: Callable[[Path], None], reason: str
+) -> None:
+    make(tmp_path / "odd.png")
+    with pytest.raises(Unreadable, match=f"^{reason}$"):
+        decode_file(tmp_path / "odd.png", 8)
+    assert stored_size(tmp_path / "odd.png") is None
 
 
 @pytest.mark.parametrize("size", [(250, 187), (96, 130), (40, 30), (1500, 1100)])

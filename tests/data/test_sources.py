@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from coterie.data import ingest as ingest_module
+from coterie.data.folder import Skipped
 from coterie.data.ingest import ingest
 from coterie.data.sources import ArraySource, open_source
 from coterie.errors import UsageError
@@ -52,7 +53,9 @@ def test_bad_files_are_listed_and_never_fatal(photo_folder: Path) -> None:
 
 def test_links_to_folders_end(photo_folder: Path) -> None:
     (photo_folder / "reds" / "loop").symlink_to(photo_folder)
-    assert len(open_source(photo_folder).keys) == 24
+    source = open_source(photo_folder)
+    assert len(source.keys) == 24
+    assert source.skipped == [Skipped("reds/loop", "a link to a folder that is read already")]
 
 
 def test_names_of_other_encodings(photo_folder: Path) -> None:
@@ -73,11 +76,10 @@ def test_nothing_there(tmp_path: Path, name: str, message: str) -> None:
 
 
 def test_an_unreadable_folder(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(top: Path, onerror: object, **_: object) -> list[object]:
-        onerror(PermissionError(13, "Permission denied", str(top)))  # type: ignore[operator]
-        return []
+    def refuse(top: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(top))
 
-    monkeypatch.setattr(os, "walk", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(UsageError, match="cannot be read: Permission denied"):
         open_source(photo_folder)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import signal
 import subprocess
 import sys
@@ -11,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dying
 from coterie.cli import main
+from coterie.files import is_partial
 
 
 @pytest.fixture
@@ -25,29 +29,66 @@ def command(tmp_path: Path) -> list[str]:
     ]
 
 
-def kill_after(command: list[str], run: Path, epochs: int) -> None:
-    """Start a run and kill it as soon as it has finished some epochs."""
-    process = subprocess.Popen([sys.executable, "-m", "coterie", *command, "--out", str(run)])
-    metrics = run / "metrics.jsonl"
-    while process.poll() is None:
-        if metrics.is_file() and len(metrics.read_bytes().splitlines()) >= epochs:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.001)
-    process.wait()
+def striped(folder: Path) -> Path:
+    """Three hundred noisy images of three kinds, 12 pixels wide."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 90, (300, 12, 12, 3))
+    for place in range(300):
+        images[place, 4 * (place % 3) : 4 * (place % 3) + 4, :, place % 3] += 120
+    np.savez(folder / "striped.npz", images=images.astype(np.uint8))
+    return folder / "striped.npz"
 
 
-@pytest.mark.parametrize("epochs", [1, 3, 6])
-def test_killed_and_resumed(command: list[str], tmp_path: Path, epochs: int) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+def killed(place: str, command: list[str], run: Path) -> None:
+    """A run, resumed if there is one, that dies where it is told to."""
+    code = subprocess.run([sys.executable, dying.__file__, place, *command, "--out", str(run), "--resume"], check=False)
+    assert code.returncode == -signal.SIGKILL, f"{place}: ended with {code.returncode}"
+
+
+def same_results(one: Path, other: Path) -> None:
+    """Byte for byte."""
+    for name in ("assignments.csv", "embeddings.npy", "model/model.safetensors", "config.yaml"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    epochs = [[json.loads(line)["epoch"] for line in (run / "metrics.jsonl").open()] for run in (one, other)]
+    assert epochs[0] == epochs[1] == sorted(set(epochs[0]))
+    assert not [path for path in one.rglob("*") if is_partial(path)]
+
+
+def test_killed_in_the_e_step_in_the_checkpoint_and_among_the_results(command: list[str], tmp_path: Path) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
     assert main([*command, "--out", str(whole)]) == 0
-    kill_after(command, killed, epochs)
-    assert main([*command, "--out", str(killed), "--resume"]) == 0
-    assert (killed / "assignments.csv").read_bytes() == (whole / "assignments.csv").read_bytes()
-    assert np.array_equal(np.load(killed / "embeddings.npy"), np.load(whole / "embeddings.npy"))
-    assert [line.split(b",")[0] for line in (killed / "metrics.jsonl").read_bytes().splitlines()] == [
-        b'{"epoch": %d' % epoch for epoch in range(1, 7)
-    ]
+    for place in ("e-step:2", "checkpoint:1", "results:1"):
+        killed(place, command, run)
+    assert main([*command, "--out", str(run), "--resume"]) == 0
+    same_results(run, whole)
+
+
+# Places of tests/dying.py, with how many kills there are at each.
+INSIDE = {"checkpoint": 8, "rename": 2, "e-step": 6, "embedding": 5, "metrics": 2, "step": 3}
+
+
+@pytest.mark.soak
+def test_killed_fifty_times(tmp_path: Path) -> None:
+    """At certain places in an order drawn from a seed, and at random times; the last ones while results are written."""
+    settings = ["epochs=360", "warmup_epochs=20", "hidden=32", "projection=16", "batch_size=60", "embed_batch=100"]
+    command = ["fit", str(striped(tmp_path)), "-k", "3", "--device", "cpu", "--quiet"]
+    command += [part for setting in settings for part in ("--set", setting)]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert main([*command, "--out", str(whole)]) == 0
+    draw = random.Random(0)
+    places = [f"{place}:{draw.randint(1, 4)}" for place, kills in INSIDE.items() for _ in range(kills)]
+    places += [f"after:{draw.uniform(0, 0.5):.3f}" for _ in range(14)]
+    places += [f"start:{draw.uniform(0, 2):.3f}" for _ in range(5)]
+    draw.shuffle(places)
+    places = ["reading:1", *places, *(f"results:{stage}" for stage in (1, 2, 3, 4))]
+    assert len(places) == 50
+    began = []
+    for place in places:
+        killed(place, command, run)
+        began.append(len((run / "metrics.jsonl").read_bytes().splitlines()) if (run / "metrics.jsonl").is_file() else 0)
+    assert main([*command, "--out", str(run), "--resume"]) == 0
+    same_results(run, whole)
+    print(f"\n{len(places)} kills survived, with {began} epochs in the table of metrics after each")
 
 
 def test_resume_without_a_run_starts_one(command: list[str], tmp_path: Path) -> None:
@@ -67,14 +108,13 @@ def test_the_same_command_resumes_whatever_it_sets(tmp_path: Path, command: list
     assert main([*given, "--set", "hidden=17", "--resume"]) == 2
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_from_outside(command: list[str], tmp_path: Path, number: int, code: int) -> None:
+def test_stopped_from_outside(command: list[str], tmp_path: Path) -> None:
     arguments = [*command, "--set", "epochs=4000", "--out", str(tmp_path / "run")]
     process = subprocess.Popen([sys.executable, "-m", "coterie", *arguments], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (tmp_path / "run" / "metrics.jsonl").is_file():
         time.sleep(0.01)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
-    assert process.returncode == code, errors
+    assert process.returncode == 130, errors
     assert errors.startswith("coterie: interrupted; go on with: coterie fit")
     assert errors.count("\n") == 1

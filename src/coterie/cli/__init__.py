@@ -12,7 +12,7 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for bad use, 130 or 143 when stopped."""
     from coterie.cli.parser import build_parser
-    from coterie.errors import CoterieError
+    from coterie.errors import CoterieError, ResourceError
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = build_parser().parse_args(given)
@@ -22,27 +22,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             load_code(path)
         options.run(options)
+    except ResourceError as error:
+        return _fail(str(error) + _going_on(options, given, "; then go on with"), error.exit_code)
     except CoterieError as error:
         return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail(_interrupted(options, given), 128 + getattr(options, "signal", signal.SIGINT))
+    except KeyboardInterrupt as error:
+        code = 128 + getattr(error, "signal", signal.SIGINT)
+        if getattr(options, "along", False):  # Of several processes the first one speaks.
+            return code
+        return _fail("interrupted" + _going_on(options, given, "; go on with"), code)
     except BrokenPipeError:
         sys.stderr.close()  # Whoever read standard output has gone, as after `| head`.
         return 1
-    except MemoryError:
-        return _fail("out of memory: lower --size or train.batch_size", 1)
-    except OSError as error:
-        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    except Exception as error:
+        from coterie.failures import translated
+
+        failure = translated(error)
+        if failure is None:
+            raise
+        return _fail(str(failure) + _going_on(options, given, "; then go on with"), failure.exit_code)
     return 0
 
 
-def _interrupted(options: argparse.Namespace, given: list[str]) -> str:
+def _going_on(options: argparse.Namespace, given: list[str], word: str) -> str:
+    """The command that continues what was stopped, where one does."""
     if options.verb == "stability":
-        return f"interrupted; go on with: coterie {shlex.join(given)}"
+        return f"{word}: coterie {shlex.join(given)}"
     if options.verb != "fit" or not (options.out / "config.yaml").is_file():
-        return "interrupted"
-    command = given if options.resume else [*given, "--resume"]
-    return f"interrupted; go on with: coterie {shlex.join(command)}"
+        return ""
+    return f"{word}: coterie {shlex.join(given if options.resume else [*given, '--resume'])}"
 
 
 def _fail(message: str, code: int) -> int:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coterie.workflow.listener import Listener
 
 
+# Two signals within this time are one.
+_SAME_SECONDS = 1.0
+
+
 class Listening:
     """A listener for the length of a command. Ctrl-C and SIGTERM end the command after the step at hand.
 
-    In the middle of a step an interrupt could tear a file that is being written; a second one is taken at its word.
+    In the middle of a step an interrupt could tear a file that is being written; a second one is taken at its word,
+    unless it comes at once: a terminal and a launcher may each pass the same one on.
     """
 
     def __init__(self, options: argparse.Namespace, *, silent: bool = False) -> None:
         self._silent = silent or options.quiet
-        self._options = options
+        self._asked = 0.0
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Listener:
@@ -37,7 +43,9 @@ class Listening:
         self._listener.close()
 
     def _stop(self, number: int, _: object) -> None:
-        self._options.signal = number
-        if self._listener.stopping:
-            raise KeyboardInterrupt
-        self._listener.stopping = True
+        from coterie.workflow.listener import Stopped
+
+        if self._listener.stopping and time.monotonic() - self._asked > _SAME_SECONDS:
+            raise Stopped(number)
+        if not self._listener.stopping:
+            self._listener.stopping, self._asked = number, time.monotonic()

@@ -46,6 +46,7 @@ def fit(options: argparse.Namespace) -> None:
         compiled=options.compile,
     )
     with joined(), Listening(options, silent=not processes().first) as listener:
+        options.along = not processes().first
         summary = workflow.fit(request, options.out, listener, resume=options.resume, track=options.track)
     if summary and not options.quiet:
         from coterie.console import print_comparison, results

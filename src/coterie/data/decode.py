@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import threading
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +42,15 @@ class Unreadable(Exception):
     """An image cannot be used; the message is the reason a person reads."""
 
 
+_REASONS = {
+    errno.ENOENT: "gone, or a link to nothing",
+    errno.ELOOP: "a link that leads in a circle",
+    errno.ENXIO: "not a file, but a socket or a device",
+    errno.EACCES: "no permission to read it",
+    errno.EPERM: "no permission to read it",
+}
+
+
 def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
     """The image in a file, upright, over white, centre-cropped to a square and resized: (side, side, 3) uint8.
 
@@ -51,7 +64,7 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
         Unreadable: with the reason; no other exception leaves this function, whatever the file holds.
     """
     try:
-        with Image.open(file) as image:
+        with _opened(file) as stream, Image.open(stream) as image:
             _check_size(image)
             image.draft(None, (side, side))
             heavy = image.width * image.height > _LARGE_PIXELS
@@ -67,8 +80,6 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
         ) from None
     except Image.DecompressionBombError:
         raise Unreadable(f"too large: over {MAX_PIXELS // 1_000_000} megapixels") from None
-    except PermissionError:
-        raise Unreadable("no permission to read it") from None
     except MemoryError:
         raise Unreadable("not enough memory to decode it") from None
     except Exception as error:  # Decoders raise nearly anything on damaged files.
@@ -79,8 +90,10 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
 def stored_size(file: Path | BinaryIO) -> tuple[int, int] | None:
     """Width and height of the image in a file in pixels, from its header; None where it cannot be read."""
     try:
-        with Image.open(file) as image:
-            return int(image.width), int(image.height)
+        with warnings.catch_warnings(), _opened(file) as stream:
+            warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
+            with Image.open(stream) as image:
+                return int(image.width), int(image.height)
     except Exception:
         return None
 
@@ -113,6 +126,26 @@ def fit_square(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
     channels_first = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
     resized = F.interpolate(channels_first, (side, side), mode="bicubic", antialias=True)
     return resized[0].permute(1, 2, 0).numpy()
+
+
+@contextlib.contextmanager
+def _opened(file: Path | BinaryIO) -> Iterator[BinaryIO]:
+    """The file, open, if it is one: a named pipe would keep its reader waiting, a device might never end."""
+    if not isinstance(file, Path):
+        yield file
+        return
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        number = os.open(file, flags)
+    except (OSError, ValueError) as error:
+        known = _REASONS.get(error.errno or 0) if isinstance(error, OSError) else None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise Unreadable(known or f"cannot be opened: {reason}") from None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise Unreadable("not a file, but a pipe, a device or a folder")
+    with os.fdopen(number, "rb") as stream:
+        yield stream
 
 
 def _is_empty(file: Path | BinaryIO) -> bool:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from coterie.data.folder import Skipped
-from coterie.errors import CoterieError, UsageError
+from coterie.errors import CoterieError, ResourceError, UsageError
+from coterie.failures import disk_reason, translated
 from coterie.files import is_partial, write_text
 from coterie.runs.assignments import printable
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
@@ -105,6 +106,11 @@ class RunFolder:
         return self.root / "store.npy"
 
     @property
+    def manifest(self) -> Path:
+        """What the run began with, image by image, while it lasts."""
+        return self.root / "checksums.txt"
+
+    @property
     def shared(self) -> Path:
         """What the processes of a run read together while it lasts."""
         return self.root / "shared"
@@ -125,17 +131,17 @@ class RunFolder:
         """Make the folder and write the configuration.
 
         Raises:
-            CoterieError: the folder cannot be made or written.
+            ResourceError: the folder cannot be made or written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CoterieError(f"{self.root} cannot be made: {error.strerror}") from None
+            raise ResourceError(f"{self.root} cannot be made: {disk_reason(error)}") from None
         write_text(self.config, to_yaml(config))
 
     def withdraw(self) -> None:
         """Undo `start` for a run that came to nothing before it began, so that its name is free again."""
-        for path in (self.config, self.skipped, self.scratch):
+        for path in (self.config, self.skipped, self.scratch, self.manifest):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.shared, ignore_errors=True)
         with contextlib.suppress(OSError):
@@ -171,7 +177,7 @@ class RunFolder:
             with self.metrics.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(record) + "\n")
         except OSError as error:
-            raise CoterieError(f"{self.metrics} could not be written: {error.strerror}") from None
+            raise translated(error, self.metrics) or error from None
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; a last line cut short by a kill is left out."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from coterie.errors import CoterieError
+from coterie.failures import translated
 from coterie.files import write_atomically
 from coterie.methods.base import Method
 
@@ -39,7 +40,7 @@ class Checkpoint:
         """Keep the state after `epochs` epochs and `seconds` of work, unless the latest save was too recent.
 
         Raises:
-            CoterieError: the file cannot be written; the earlier one is kept.
+            ResourceError: the file cannot be written; the earlier one is kept.
         """
         began = time.perf_counter()
         if not last and began - self._last_end < 20 * self._last_cost:
@@ -80,6 +81,8 @@ class Checkpoint:
         try:
             state = torch.load(self.path, map_location=device, weights_only=True)
         except Exception as error:  # A damaged archive or a hostile pickle raises nearly anything.
+            if (failure := translated(error)) is not None:
+                raise failure from None
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CoterieError(f"{self.path} is damaged ({reason}): start a new run") from None
         wanted = {"fingerprint", "epochs", "seconds", "method", "optimizer"}

@@ -18,7 +18,8 @@ from coterie.data.augment import describe_views
 from coterie.data.base import Rows, Source
 from coterie.data.folder import Skipped
 from coterie.data.sources import open_source
-from coterie.errors import UsageError
+from coterie.data.store import Store
+from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.evaluate.baseline import baseline
 from coterie.evaluate.metrics import score
 from coterie.files import write_atomically, write_json, write_text
@@ -30,12 +31,14 @@ from coterie.runs.assignments import Assignments
 from coterie.runs.config import NO_BACKBONE, READING, RunConfig
 from coterie.runs.extractor import Extractor
 from coterie.runs.folder import RunFolder
+from coterie.runs.manifest import Manifest
 from coterie.runs.model_files import open_extractor, save_model
 from coterie.workflow.assemble import Request, assemble, differences, open_backbone, reading_of
 from coterie.workflow.gather import Wanted, check_kind, gather
 from coterie.workflow.listener import Listener
 from coterie.workflow.pictures import take_pictures
-from coterie.workflow.together import awaited, begin_together, end_together, train_along
+from coterie.workflow.stopping import hearing
+from coterie.workflow.together import awaited, begin_together, end_together, excuse_others, train_along
 from coterie.workflow.tracking import Tracking
 from coterie.workflow.training import Fitted, check_enough, cluster_embeddings, train
 
@@ -62,9 +65,12 @@ def fit(
         return {}
     folder = RunFolder(out)
     with awaited():
-        tracking = Tracking(folder, track, listener)
-        prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())
-        if prepared is not None:
+        with hearing(listener, processes()):
+            tracking = Tracking(folder, track, listener)
+            prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())
+        if prepared is None:
+            excuse_others()
+        else:
             begin_together(prepared.rows, prepared.config, folder)
     if prepared is None:
         listener.note(f"{out} is finished already")
@@ -74,7 +80,7 @@ def fit(
             fitted = _train(prepared, folder, listener, tracking)
         summary = _write_results(folder, prepared.config, prepared.rows, prepared.source, fitted, listener)
         tracking.conclude(summary)
-    for path in (folder.scratch, folder.frames):
+    for path in (folder.scratch, folder.frames, folder.manifest):
         path.unlink(missing_ok=True)
     end_together(folder)
     return summary
@@ -108,6 +114,7 @@ def _prepare(request: Request, folder: RunFolder, listener: Listener, *, resume:
         channels = None if pretrained is None else pretrained.channels
         wanted = Wanted(config.method, config.data.side, channels, extractor=extractor)
         rows = _read(source, wanted, config, folder, listener)
+    _check_unchanged(rows, folder)
     return _Prepared(config, source, rows, extractor, pretrained, resume)
 
 
@@ -175,12 +182,37 @@ def _announce(config: RunConfig, count: int, folder: RunFolder, listener: Listen
 
 
 def _read(source: Source, wanted: Wanted, config: RunConfig, folder: RunFolder, listener: Listener) -> Rows:
-    rows, skipped = gather(source, wanted, listener, scratch=folder.scratch, kept=folder.features)
+    place = Path(config.data.source)
+    was_folder = place.is_dir()
+    try:
+        rows, skipped = gather(source, wanted, listener, scratch=folder.scratch, kept=folder.features)
+    except UsageError:
+        if was_folder and not place.is_dir():
+            raise _gone(place) from None
+        raise
+    if skipped and was_folder and not place.is_dir():
+        raise _gone(place)
     folder.write_skipped(skipped)
     if skipped:
         _tell_skipped(skipped, folder, listener)
     check_enough(len(rows), config.clusters)
     return rows
+
+
+def _gone(place: Path) -> ResourceError:
+    return ResourceError(f"{place} was deleted or unmounted while it was read: bring it back")
+
+
+def _check_unchanged(rows: Rows, folder: RunFolder) -> None:
+    """Raise a CoterieError that tells which images are not those the checkpoint learnt from."""
+    now, before = Manifest.of(rows), Manifest.read(folder.manifest)
+    changes = before.changes(now) if before is not None and folder.checkpoint.is_file() else ""
+    if changes:
+        raise CoterieError(
+            f"the images are not those {folder.root} was started with: {changes}; restore them to go on, or give "
+            "another --out to start anew"
+        )
+    now.write(folder.manifest)
 
 
 def _tell_skipped(skipped: list[Skipped], folder: RunFolder, listener: Listener) -> None:
@@ -197,7 +229,13 @@ def _write_results(
     write_text(folder.assignments, assignments.to_csv())
     write_atomically(folder.embeddings, lambda stream: np.save(stream, embeddings))
     save_model(fitted.model, folder.model)
-    take_pictures(source, assignments, embeddings, rows).save(folder.thumbnails)
+    pictures = take_pictures(source, assignments, embeddings, rows)
+    pictures.save(folder.thumbnails)
+    if isinstance(rows, Store) and not pictures.encoded:
+        listener.note(
+            f"{config.data.source} can no longer be read, so the page has no pictures: once it is back, "
+            f"coterie report {folder.root} --source {config.data.source} adds them"
+        )
     summary = summarise(config, rows, fitted, skipped=len(folder.read_skipped()))
     listener.note("writing the report")
     if fitted.held_out is not None:

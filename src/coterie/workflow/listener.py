@@ -8,13 +8,23 @@ if TYPE_CHECKING:
     from coterie.train.loop import Epoch
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal asked for the end, and between two steps nothing is half done; `signal` is its number."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal
+
+
 class Listener:
     """Hears of a run's progress; this one keeps silent. Stages follow one another and do not nest.
 
-    Where `stopping` is set, the next `advance` raises KeyboardInterrupt: between two steps nothing is half done.
+    Where `stopping` is set, to the number of a signal, the next `advance` raises `Stopped`; not where processes work
+    in step, and `shared` is set: they agree first, see `coterie.workflow.stopping`.
     """
 
-    stopping = False
+    stopping = 0
+    shared = False
 
     def note(self, text: str) -> None:
         """Something a person may want to know."""
@@ -24,8 +34,8 @@ class Listener:
 
     def advance(self, steps: int = 1) -> None:  # noqa: ARG002
         """Some steps are done."""
-        if self.stopping:
-            raise KeyboardInterrupt
+        if self.stopping and not self.shared:
+            raise Stopped(self.stopping)
 
     def describe(self, *words: str) -> None:
         """How the stage goes, in short words of which the first is the most important."""

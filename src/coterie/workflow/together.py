@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from coterie.processes import processes
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
 from coterie.runs.folder import RunFolder
 from coterie.workflow.listener import Listener
+from coterie.workflow.stopping import waiting
 from coterie.workflow.training import reopen, train
 
 
@@ -24,11 +26,17 @@ def awaited() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if processes().count > 1:
-            code = error.exit_code if isinstance(error, CoterieError) else 1
-            with contextlib.suppress(CoterieError):
-                processes().tell(json.dumps({"ended": code}).encode())
+        code = error.exit_code if isinstance(error, CoterieError) else 1
+        if isinstance(error, KeyboardInterrupt):
+            code = 128 + getattr(error, "signal", signal.SIGINT)
+        with contextlib.suppress(CoterieError):
+            excuse_others(code)
         raise
+
+
+def excuse_others(code: int = 0) -> None:
+    """Tell the others that there is nothing to train on, and what to exit with."""
+    processes().tell(json.dumps({"ended": code}).encode())
 
 
 def begin_together(rows: Rows, config: RunConfig, folder: RunFolder) -> None:
@@ -50,7 +58,8 @@ def train_along(listener: Listener) -> None:
     Raises:
         SystemExit: the first one ended before training; it has said why. CoterieError: training failed.
     """
-    message = json.loads(processes().tell())
+    group = processes()
+    message = json.loads(group.tell(pause=waiting(listener, group)))
     if "ended" in message:
         raise SystemExit(message["ended"])
     folder = RunFolder(Path(message["root"]))

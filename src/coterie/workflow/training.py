@@ -20,6 +20,7 @@ from coterie.data.features import Features
 from coterie.data.loader import ImageFeed
 from coterie.data.store import Store
 from coterie.errors import CoterieError, UsageError
+from coterie.failures import translating
 from coterie.methods import Method
 from coterie.nn.pretrained import Pretrained, is_pretrained, open_pretrained
 from coterie.processes import processes
@@ -33,6 +34,7 @@ from coterie.train.loop import Loop
 from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.listener import Listener
 from coterie.workflow.observer import Observer
+from coterie.workflow.stopping import agree, stepped
 from coterie.workflow.tracking import Tracking
 
 
@@ -73,12 +75,14 @@ def train(
 
     Raises:
         UsageError: fewer images than clusters. CoterieError: training failed; the last checkpoint is kept.
+        ResourceError: disk, memory or device gave out; so is it then.
     """
     check_enough(len(rows), config.clusters)
     runtime = choose_runtime(
         config.device, config.precision, deterministic=config.deterministic, compiled=config.compiled
     )
-    with runtime.rules():
+    listener.shared = processes().count > 1
+    with translating(), runtime.rules():
         return _train(rows, config, runtime, listener, folder, extractor, pretrained, tracking)
 
 
@@ -116,6 +120,7 @@ def _train(
         on_rows=listener.advance,
         group=processes(),
     )
+    agree(listener, processes())
     listener.end()
     labels = final_labels(embedded, config, method.metric)
     groups = fit_groups(embedded.embeddings, embedded.features, labels, config.clusters, metric=method.metric)
@@ -134,13 +139,13 @@ def _learn(
     tracking: Tracking | None,
 ) -> float:
     """Run the loop, from the checkpoint if there is one; returns the seconds that earlier attempts took."""
-    loop = Loop(method, feed, config.train, config.seed, feed.device, on_step=listener.advance)
+    group = processes()
+    loop = Loop(method, feed, config.train, config.seed, feed.device, on_step=lambda: stepped(listener, group))
     began = time.perf_counter()
     checkpoint = None if folder is None else Checkpoint(folder.checkpoint, rows.fingerprint())
     done, before = (0, 0.0) if checkpoint is None else checkpoint.restore(method, loop.optimizer)
     if done:
         listener.note(f"resuming after epoch {done} of {config.train.epochs}")
-    group = processes()
     group.wait()  # Until everyone has read the checkpoint, which the first one will write over.
     kept = (folder, checkpoint) if group.first else (None, None)
     if tracking is not None:
