@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from coterie.data import ingest as ingest_module
+from coterie.data.arrays import ArraySource
 from coterie.data.ingest import ingest
-from coterie.data.sources import ArraySource, open_source
+from coterie.data.sources import open_source
 from coterie.errors import UsageError
 
 

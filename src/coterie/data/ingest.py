@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from coterie.data.base import Source
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
+from coterie.data.parallel import in_parallel
 from coterie.data.store import Store
 from coterie.errors import CoterieError, UsageError
-
-T = TypeVar("T")
-# Pieces of work handed to a thread at a time.
-_AT_ONCE = 8
 
 
 def ingest(
@@ -71,18 +63,24 @@ def _decode_into(
 ) -> tuple[list[str | None], npt.NDArray[np.bool_]]:
     """Fill `images` (N, 3, S, S); returns why each could not be read, None where it could, and which are grey."""
     grey = np.zeros(len(images), dtype=bool)
+    reasons: list[str | None] = [None] * len(images)
 
-    def work(place: int) -> str | None:
-        try:
-            pixels = source.decode(place, side)
-        except Unreadable as reason:
-            return str(reason)
-        red, green, blue = images[place]
-        images[place] = pixels.transpose(2, 0, 1)
-        grey[place] = np.array_equal(red, green) and np.array_equal(red, blue)
-        return None
+    def work(part: Sequence[int]) -> Iterator[str | None]:
+        for place, found in zip(part, source.decode_part(part, side), strict=True):
+            if isinstance(found, Unreadable):
+                yield str(found)
+                continue
+            red, green, blue = images[place]
+            images[place] = found.transpose(2, 0, 1)
+            grey[place] = np.array_equal(red, green) and np.array_equal(red, blue)
+            yield None
 
-    return in_parallel(work, range(len(images)), on_image), grey
+    def receive(place: int, reason: str | None) -> None:
+        reasons[place] = reason
+        on_image()
+
+    in_parallel(source.parts(range(len(images))), work, receive, threads=source.in_flight)
+    return reasons, grey
 
 
 def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uint8]:
@@ -105,34 +103,6 @@ def is_small(size: int) -> bool:
     return size <= _memory() // 3
 
 
-def in_parallel(work: Callable[[int], T], places: Iterable[int], on_done: Callable[[], None] = lambda: None) -> list[T]:
-    """`work` of each place, in order, on all cores; `on_done` is called after each, from the calling thread.
-
-    Meant for decoding: Pillow's warnings about odd but usable files are silenced, a damaged one raises.
-    """
-    done: list[T] = []
-    places = list(places)
-    parts = [places[start : start + _AT_ONCE] for start in range(0, len(places), _AT_ONCE)]
-    with warnings.catch_warnings(), _single_threaded(), ThreadPoolExecutor(cores()) as pool:
-        warnings.simplefilter("ignore")
-        for results in pool.map(lambda part: [work(place) for place in part], parts):
-            for result in results:
-                done.append(result)
-                on_done()
-    return done
-
-
-@contextlib.contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Let the threads started meanwhile each use one core in torch, as there is one of them for every core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _compacted(images: npt.NDArray[np.uint8], good: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
     """The good rows, moved to the front in place."""
     places = np.flatnonzero(good)
@@ -152,11 +122,6 @@ def _to_grey(images: npt.NDArray[np.uint8], *, all_grey: bool) -> npt.NDArray[np
         part = images[start : start + 1024].astype(np.float32)
         grey[start : start + 1024, 0] = np.rint(np.einsum("nchw,c->nhw", part, luma))
     return grey
-
-
-def cores() -> int:
-    """Cores this process may use, which in a container is fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory() -> int:
