@@ -73,8 +73,8 @@ def _write(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def _decode_alone(path: Path) -> tuple[int, int]:
+def _decode_alone(path: Path) -> int:
     with Image.open(path) as image:
         image.draft("RGB", (_SIDE * _WIDTH // _HEIGHT, _SIDE))
         image.load()
-        return image.size
+        return int(image.width)
