@@ -12,8 +12,20 @@ import numpy.typing as npt
 from coterie.data.arrays import folder_labels
 from coterie.data.base import OneByOne, Outline, looks_grey
 from coterie.data.decode import decode_file, stored_size
-from coterie.data.folder import find_images
+from coterie.data.folder import Skipped, find_images
+from coterie.data.storage import stamp_of
 from coterie.errors import UsageError
+
+
+class NoImages(UsageError):
+    """There are no images in a folder; `skipped` is what there is."""
+
+    def __init__(self, folder: str, skipped: list[Skipped]) -> None:
+        super().__init__(
+            f"no images below {folder}: a folder may hold JPEG, PNG, WEBP, GIF, BMP and TIFF files at any depth, or "
+            "tar shards"
+        )
+        self.skipped = skipped
 
 
 class FolderSource(OneByOne):
@@ -22,9 +34,7 @@ class FolderSource(OneByOne):
     def __init__(self, root: Path, *, labels_from_folders: bool = False) -> None:
         paths, self.skipped = find_images(root)
         if not paths:
-            raise UsageError(
-                f"no images below {root}: a folder may hold JPEG, PNG, WEBP, GIF, BMP and TIFF files at any depth"
-            )
+            raise NoImages(str(root), self.skipped)
         self._paths = paths
         self.keys = [path.relative_to(root).as_posix() for path in paths]
         self.labels: npt.NDArray[np.int64] | None = None
@@ -42,17 +52,8 @@ class FolderSource(OneByOne):
     def identity(self) -> str | None:
         files = hashlib.blake2b(digest_size=16)
         for key, path in zip(self.keys, self._paths, strict=True):
-            files.update(f"{key}\0{_stamp(path)}\n".encode("utf-8", "surrogatepass"))
+            files.update(f"{key}\0{stamp_of(path)}\n".encode("utf-8", "surrogatepass"))
         return files.hexdigest()
 
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
         return decode_file(self._paths[place], side)
-
-
-def _stamp(path: Path) -> str:
-    """Size and times of a file; the time of the last change to its entry tells of an edit that set the others back."""
-    try:
-        status = path.stat()
-    except OSError:
-        return "gone"
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"

@@ -1,7 +1,8 @@
-"""Where images come from: folders, `.npz` files, arrays, the hub, and scikit-learn's digits."""
+"""Where images come from: folders, `.npz` files and tar shards, here or behind a URL, arrays, the hub, and digits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ import numpy.typing as npt
 from coterie.data.arrays import ArraySource
 from coterie.data.base import Source
 from coterie.data.hub import open_hub
-from coterie.data.local import FolderSource
+from coterie.data.local import FolderSource, NoImages
 from coterie.data.pack import given_features, read_pack
+from coterie.data.shard_names import find_shards, is_shards
+from coterie.data.shards import ShardSource
+from coterie.data.storage import Disk
 from coterie.errors import UsageError
+from coterie.files import is_url
 from coterie.hub import PREFIX
 
 
@@ -24,36 +29,78 @@ def open_source(
     subset: str = "",
     image_column: str = "",
     label_column: str = "",
+    note: Callable[[str], None] = lambda _: None,
 ) -> Source:
     """The source a user named, of images or features.
 
     Args:
-        source: a folder, an `.npz` file, the word `digits`, a data set of the hub as `hf:NAME[:SPLIT]`, or an array.
+        source: a folder, an `.npz` file or tar shards (`shards-{000..012}.tar`, `shards-*.tar`), each by its path or as
+            a URL (`s3://bucket/photos`); the word `digits`, a data set of the hub as `hf:NAME[:SPLIT]`, or an array.
         labels_from_folders: take class folders as labels.
         subset, image_column, label_column: of a data set of the hub, see `coterie.data.hub`; empty chooses.
+        note: told what takes long.
 
     Raises:
-        UsageError: nothing there that can be read as images or features.
+        UsageError: nothing there that can be read as images or features. CoterieError: it is out of reach.
     """
     if isinstance(source, np.ndarray):
         return given_features(source, {}, "features") if source.ndim == 2 else ArraySource(source)
-    if str(source).startswith(PREFIX) and not labels_from_folders:
-        return open_hub(str(source), subset=subset, image_column=image_column, label_column=label_column)
+    name = str(source)
+    if name.startswith(PREFIX) and not labels_from_folders and not is_url(name):
+        return open_hub(name, subset=subset, image_column=image_column, label_column=label_column)
     if subset or image_column or label_column:
         raise UsageError("--subset, --image-column and --label-column go with a data set of the hub, hf:NAME[:SPLIT]")
-    if str(source) == "digits":
+    if is_url(name):
+        return _open_url(name, labels_from_folders, note)
+    if name == "digits":
         return _digits()
     path = Path(source)
     if path.is_dir():
-        return FolderSource(path, labels_from_folders=labels_from_folders)
+        return _open_folder(path, labels_from_folders, note)
+    if is_shards(name):
+        return ShardSource(Disk(), find_shards(Disk(), name), name, labels_from_folders=labels_from_folders, note=note)
     if labels_from_folders:
-        raise UsageError("--labels-from-folders goes with a folder of class folders")
+        raise UsageError("--labels-from-folders goes with a folder of class folders, or with tars that hold some")
     if path.is_file() and path.suffix == ".npz":
         with path.open("rb") as stream:
-            return read_pack(stream, str(path))
+            return read_pack(stream, name)
     if path.exists():
-        raise UsageError(f"{path} is neither a folder nor an .npz file; give the folder that holds the images")
-    raise UsageError(f"there is no {path}: give a folder of images, an .npz file, hf:NAME, or 'digits'")
+        raise UsageError(f"{path} is neither a folder nor an .npz or .tar file; give the folder that holds the images")
+    raise UsageError(
+        f"there is no {path}: give a folder of images, an .npz file, tar shards, a URL, hf:NAME, or 'digits'"
+    )
+
+
+def _open_folder(path: Path, labels_from_folders: bool, note: Callable[[str], None]) -> Source:
+    """The images below a folder, or where there are none, the tar shards."""
+    try:
+        return FolderSource(path, labels_from_folders=labels_from_folders)
+    except NoImages as none:
+        entries = [Disk().entry(str(path / each.key)) for each in none.skipped if is_shards(each.key)]
+        if shards := [entry for entry in entries if entry is not None]:
+            return ShardSource(Disk(), shards, str(path), labels_from_folders=labels_from_folders, note=note)
+        raise
+
+
+def _open_url(url: str, labels_from_folders: bool, note: Callable[[str], None]) -> Source:
+    from coterie.data.bucket import RemoteFolder, find_remote_images, read_remote_pack
+    from coterie.data.remote import open_remote
+
+    remote, path = open_remote(url)
+    if is_shards(path):
+        return ShardSource(remote, find_shards(remote, path), url, labels_from_folders=labels_from_folders, note=note)
+    if path.lower().endswith(".npz"):
+        if labels_from_folders:
+            raise UsageError("--labels-from-folders goes with a folder of class folders, or with tars that hold some")
+        return read_remote_pack(remote, path, url)
+    note(f"looking for images below {url}")
+    entries = remote.below(path)
+    images, skipped = find_remote_images(entries, path)
+    if images:
+        return RemoteFolder(remote, images, skipped, url, labels_from_folders=labels_from_folders)
+    if shards := [entry for entry in entries if is_shards(entry.path)]:
+        return ShardSource(remote, shards, url, labels_from_folders=labels_from_folders, note=note)
+    raise NoImages(url, skipped) if entries else UsageError(f"there is nothing at {url}")
 
 
 def _digits() -> ArraySource:

@@ -43,7 +43,7 @@ def probe_run(
         UsageError: no model in the run, or no labels. CoterieError: the model is damaged.
     """
     model = load_model(RunFolder(run).model, device=device)
-    opened = open_source(source, **(reading or {}))
+    opened = open_source(source, **(reading or {}), note=listener.note)
     rows, _ = gather(opened, wanted_by(model), listener)
     numbers = torch.from_numpy(_numbered(rows, source, labels))
     listener.begin("encoding", len(rows), "images")
