@@ -221,22 +221,25 @@ def test_what_is_no_tar(tmp_path: Path) -> None:
 
 
 def test_hostile_headers_end(tmp_path: Path) -> None:
-    """Headers that claim a size without bound, a size below nothing, or a list without an end."""
-    huge, endless, negative = (member(name, type=kind) for name, kind in [("x", b"x"), ("y", b"x"), ("z.png", b"0")])
-    huge.size = 1 << 40
-    records = b"25 GNU.sparse.major=1\n25 GNU.sparse.minor=0\n"
-    endless.size = len(records)
-    sparse = member("s.png", size=512)
+    """Headers that claim a size without bound or below nothing, or a list longer than the file."""
+    sizes = [("x", b"x", 1 << 40), ("y", b"x", 65), ("s.png", b"0", 512), ("z.png", b"0", 0)]
+    huge, endless, sparse, negative = (member(name, type=kind, size=size) for name, kind, size in sizes)
+    records = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n21 GNU.sparse.name=x\n"
     heads = {
-        "huge": huge.tobuf(tarfile.GNU_FORMAT),
-        "endless": endless.tobuf() + records.ljust(512, b"\0") + sparse.tobuf() + b"9" * 512,
-        "negative": _with_size(negative.tobuf(), b"\xff" * 11 + b"\xf0"),
+        "damaged: a header of no possible size": huge.tobuf(tarfile.GNU_FORMAT),
+        "truncated or damaged (not enough": endless.tobuf()
+        + records.ljust(512, b"\0")
+        + sparse.tobuf()
+        + b"9\n"
+        + b"1" * 510,
+        "damaged: a member of no possible size": _with_size(negative.tobuf(), b"\xff" * 11 + b"\xf0"),
     }
-    for name, head in heads.items():
-        path = write(tmp_path / f"{name}.tar", samples([50]))
+    for reason, head in heads.items():
+        path = write(tmp_path / "a.tar", samples([50]))
         path.write_bytes(path.read_bytes()[: 4 * 512] + head + b"\0" * 1024)
         source = open_source(path)
-        assert reds(source) == [50], name
+        assert reasons(source)["a.tar"].startswith(reason)
+        assert reds(source) == [50]
 
 
 def _with_size(header: bytes, size: bytes) -> bytes:

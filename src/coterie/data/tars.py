@@ -95,13 +95,13 @@ class _Damaged(Exception):
 
 
 class _Headers:
-    """A stream that is read in pieces no larger than headers are, and that has an end.
+    """A stream that is read in pieces no larger than headers are.
 
     `last` is the latest piece, and `reached` the place up to which there certainly is something.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self._empty = stream, 0
+        self._stream = stream
         self.last, self.reached = b"", 0
 
     def read(self, size: int) -> bytes:
@@ -109,9 +109,6 @@ class _Headers:
             raise _Damaged("damaged: a header of no possible size")
         self.last = self._stream.read(size)
         self.reached = self._stream.tell() if self.last else self.reached
-        self._empty = 0 if self.last or not size else self._empty + 1
-        if self._empty > 16:
-            raise _Damaged("damaged: a header without an end")
         return self.last
 
     def seek(self, offset: int) -> int:
