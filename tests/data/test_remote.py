@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,12 +202,11 @@ def test_hf_with_slashes_is_a_url_and_without_a_data_set(monkeypatch: pytest.Mon
     assert opened == ["hf://datasets/me/photos"]
 
 
-def test_local_sources_import_no_fsspec(photo_folder: Path) -> None:
-    code = (
-        "import sys; from coterie.data.sources import open_source; from coterie.data.ingest import ingest;"
-        f"ingest(open_source({str(photo_folder)!r}), 8); assert 'fsspec' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_local_sources_import_no_fsspec(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "fsspec"]:
+        monkeypatch.delitem(sys.modules, name)
+    ingest(open_source(photo_folder), 8)
+    assert "fsspec" not in sys.modules
 
 
 def test_large_files_are_left_out_or_fetched_alone(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +227,16 @@ def test_large_files_are_left_out_or_fetched_alone(bucket: str, monkeypatch: pyt
     assert len(remote.read("/bucket/photos/reds/00.png", 0, 11)) == 11
     assert len(remote.read("/bucket/photos/reds/00.png", 0, 10)) == 10
     assert held == [True, False]
+
+
+def test_a_server_that_knows_no_ranges(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote, _ = open_remote(bucket)
+    path = "/bucket/photos/reds/00.png"
+    wanted = remote.read(path, 5, 9)
+    cat = type(remote._files).cat_file
+    monkeypatch.setattr(type(remote._files), "cat_file", lambda self, path, **_: cat(self, path))
+    assert remote.read(path, 5, 9) == wanted
+    assert len(wanted) == 4
 
 
 def test_from_the_command_line(bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,8 @@ def _add_fit(group: Any) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a folder of images, hf:NAME[:SPLIT], an .npz with `images` (or `features`), or `digits`",
+        help="a folder of images, an .npz with `images` (or `features`), tar shards ('shards-{000..012}.tar', "
+        "'shards-*.tar'), any of these as a URL (s3://bucket/photos), hf:NAME[:SPLIT], or `digits`",
     )
     parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
     parser.add_argument("--out", type=local, required=True, metavar="RUN", help="folder for the results")
@@ -157,7 +158,7 @@ def _add_assign(group: Any) -> None:
         "coterie assign groups new-photos/ --out new.csv",
     )
     parser.add_argument("folder", type=local, metavar="RUN", help="a finished run")
-    parser.add_argument("source", metavar="SOURCE", help="images: a folder, hf:NAME[:SPLIT], an .npz, or `digits`")
+    parser.add_argument("source", metavar="SOURCE", help="images, as for `coterie fit`")
     parser.add_argument("--out", type=local, metavar="FILE", help="CSV to write (default: standard output)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     _add_reading(parser)
@@ -211,9 +212,7 @@ def _add_probe(group: Any) -> None:
         "coterie probe groups cats-and-dogs/ --labels-from-folders",
     )  # fmt: skip
     parser.add_argument("folder", type=local, metavar="RUN", help="a finished run")
-    parser.add_argument(
-        "source", metavar="SOURCE", help="labelled images: a folder, hf:NAME[:SPLIT], an .npz, or `digits`"
-    )
+    parser.add_argument("source", metavar="SOURCE", help="labelled images, as for `coterie fit`")
     labels = parser.add_mutually_exclusive_group()
     labels.add_argument("--labels-from-folders", action="store_true", help="class folders as labels")
     labels.add_argument("--labels", type=Path, metavar="CSV", help="columns key and label")
