@@ -37,8 +37,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     """Learns to embed images and groups them.
 
     Images come as a folder, an `.npz` file or tar shards, by path or URL (`s3://…`), a data set of the hub
-    (`hf:NAME[:SPLIT]`), or an array or tensor (N, H, W[, C]) of uint8; features, for a method that learns from them, as an `.npz` file or an array or tensor
-    (N, D) of floats.
+    (`hf:NAME[:SPLIT]`), or an array or tensor (N, H, W[, C]) of uint8; features, for a method that learns from them, as
+    an `.npz` file or an array or tensor (N, D) of floats.
 
     Args:
         n_clusters: K.

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from coterie.data import shard_cache
 from coterie.data import shards as shards_module
 from coterie.data import tars as tars_module
 from coterie.data.ingest import ingest
@@ -279,3 +280,25 @@ def test_neighbours_are_read_together_and_the_rest_is_passed_over(tmp_path: Path
     packed = open_source(write(tmp_path / "b.tar.gz", samples(REDS), "w:gz"))
     assert packed.parts([5, 1, 3]) == [[1, 3, 5]]
     assert list(packed.sample()) == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_a_shard_holds_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COTERIE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(shard_cache, "_WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(shard_cache, "_MOST_TABLES", 2)
+    (tmp_path / "shards").mkdir()
+    link = member("link.png", type=tarfile.SYMTYPE, linkname="x")
+    path = write(tmp_path / "shards" / "a.tar.gz", [*samples(REDS), link], "w:gz")
+    first = open_source(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(shards_module, "read_contents", None)
+        again = open_source(path)
+    assert (again.keys, again.labels.tolist(), again.skipped) == (first.keys, first.labels.tolist(), first.skipped)
+    assert reds(again) == REDS
+    write(path, samples(REDS[:2]), "w:gz")
+    assert reds(open_source(path)) == REDS[:2]
+    (*_, table) = sorted((tmp_path / "cache" / "shards").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    for damage in ("", "{}", '{"samples": {"x": [1]}, "skipped": [], "compressed": false}'):
+        table.write_text(damage)
+        assert reds(open_source(path)) == REDS[:2]
+    assert len(list((tmp_path / "cache" / "shards").iterdir())) == 2

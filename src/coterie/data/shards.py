@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 
 import numpy as np
@@ -16,6 +17,7 @@ from coterie.data.decode import Unreadable
 from coterie.data.encoded import Encoded
 from coterie.data.folder import Skipped
 from coterie.data.parallel import in_parallel
+from coterie.data.shard_cache import kept_contents
 from coterie.data.shard_names import shard_files, shard_names
 from coterie.data.storage import Entry, Storage
 from coterie.data.tars import Contents, Sample, read_contents, uncompressed
@@ -128,13 +130,16 @@ def _read_all(storage: Storage, shards: Sequence[Entry]) -> list[Contents]:
     """What every shard holds, several read at a time; one that is unreadable holds nothing."""
     found: dict[int, Contents] = {}
 
+    def read(shard: Entry) -> Contents:
+        try:
+            with storage.open(shard.path) as stream:
+                return read_contents(stream)
+        except OSError as error:
+            return Contents({}, [Skipped("", f"cannot be read: {error.strerror or error}")], compressed=False)
+
     def work(part: Sequence[int]) -> Iterator[Contents]:
         for place in part:
-            try:
-                with storage.open(shards[place].path) as stream:
-                    yield read_contents(stream)
-            except OSError as error:
-                yield Contents({}, [Skipped("", f"cannot be read: {error.strerror or error}")], compressed=False)
+            yield kept_contents(shards[place], partial(read, shards[place]))
 
     in_parallel([[place] for place in range(len(shards))], work, found.__setitem__, threads=storage.in_flight)
     return [found[place] for place in range(len(shards))]
