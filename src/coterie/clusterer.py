@@ -36,9 +36,9 @@ Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns to embed images and groups them.
 
-    Images come as a folder, an `.npz` file, a data set of the hub (`hf:NAME[:SPLIT]`), or an array or tensor
-    (N, H, W[, C]) of uint8; features, for a method that learns from them, as an `.npz` file or an array or tensor
-    (N, D) of floats.
+    Images come as a folder, an `.npz` file or tar shards, by path or URL (`s3://…`), a data set of the hub
+    (`hf:NAME[:SPLIT]`), or an array or tensor (N, H, W[, C]) of uint8; features, for a method that learns from them, as
+    an `.npz` file or an array or tensor (N, D) of floats.
 
     Args:
         n_clusters: K.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -49,3 +50,8 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`write_atomically` for JSON a person can read."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def is_url(text: str) -> bool:
+    """Whether `text` names something by a scheme, `s3://bucket/photos`, and not by a path on this machine."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.\-]*(::.*)?://", text) is not None

@@ -6,6 +6,8 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
+from coterie.errors import causes
+
 PREFIX = "hf:"
 
 _LOGGERS = ("transformers", "huggingface_hub", "datasets", "timm")
@@ -29,7 +31,7 @@ def quietly() -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """Why something could not be had from the hub, and what to do, as the end of a sentence."""
-    kinds = {kind.__name__ for cause in _chain(error) for kind in type(cause).__mro__}
+    kinds = {kind.__name__ for cause in causes(error) for kind in type(cause).__mro__}
     if kinds & _ABSENT:
         return "the hub has nothing of that name, or it is private: check the name, or log in with `hf auth login`"
     if kinds & _UNREACHABLE:
@@ -41,9 +43,3 @@ def reason(error: BaseException) -> str:
     if "trust_remote_code" in words or "scripts are no longer supported" in words:
         return "it brings code of its own, which coterie never executes"
     return words[:300] or type(error).__name__
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

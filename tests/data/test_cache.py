@@ -9,7 +9,8 @@ from PIL import Image
 
 from coterie.data import cache
 from coterie.data.cache import read_images
-from coterie.data.sources import FolderSource, open_source
+from coterie.data.local import FolderSource
+from coterie.data.sources import open_source
 from coterie.data.store import Store
 
 

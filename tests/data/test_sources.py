@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from coterie.data import ingest as ingest_module
 from coterie.data.folder import Skipped
 from coterie.data.ingest import ingest
-from coterie.data.sources import ArraySource, open_source
+from coterie.data.sources import open_source
 from coterie.errors import UsageError
 
 
@@ -142,16 +140,3 @@ def test_digits() -> None:
     source = open_source("digits")
     assert len(source.keys) == 1797
     assert source.outline().side == 8
-
-
-def test_too_large_for_memory_goes_to_a_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blobs: tuple[np.ndarray, np.ndarray]
-) -> None:
-    monkeypatch.setattr(ingest_module, "_memory", lambda: 1000)
-    in_memory, _ = ingest(ArraySource(blobs[0]), 8)
-    mapped, _ = ingest(ArraySource(blobs[0]), 8, scratch=tmp_path / "store.npy")
-    assert (tmp_path / "store.npy").stat().st_size > 60 * 3 * 64
-    assert isinstance(mapped.images, np.memmap)
-    assert np.array_equal(mapped.images, in_memory.images)
-    assert mapped.fingerprint() == in_memory.fingerprint()
-    assert torch.equal(mapped.rows(torch.tensor([5, 3])), in_memory.rows(torch.tensor([5, 3])))

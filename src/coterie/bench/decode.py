@@ -13,7 +13,8 @@ from PIL import Image
 
 from coterie.bench.base import Budget, Result, alternate
 from coterie.data.cache import read_images
-from coterie.data.ingest import in_parallel, ingest
+from coterie.data.ingest import ingest
+from coterie.data.parallel import in_parallel, small_parts
 from coterie.data.sources import open_source
 
 _SIDE = 96
@@ -30,7 +31,7 @@ def measure(budget: Budget) -> Iterator[Result]:
         paths = _write(folder, count)
 
         def baseline() -> None:
-            in_parallel(lambda place: _decode_alone(paths[place]), range(len(paths)))
+            in_parallel(small_parts(paths), lambda part: map(_decode_alone, part))
 
         yield alternate(
             "decode", lambda: ingest(open_source(folder), _SIDE), baseline, "Pillow's decoder alone", budget,
@@ -72,7 +73,8 @@ def _write(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def _decode_alone(path: Path) -> None:
+def _decode_alone(path: Path) -> int:
     with Image.open(path) as image:
         image.draft("RGB", (_SIDE * _WIDTH // _HEIGHT, _SIDE))
         image.load()
+        return int(image.width)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from coterie.cli import verbs
+from coterie.cli.values import local, shares
 
 
 class _Parser(argparse.ArgumentParser):
@@ -16,6 +17,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
+        if "unrecognized" in message and ".tar" in message:
+            message += " - put a pattern such as 'shards-*.tar' in quotes"
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
@@ -68,7 +71,7 @@ def _add_demo(group: Any) -> None:
         "coterie demo --out my-demo",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="same seed, same machine, same result (default 0)")
-    parser.add_argument("--out", type=Path, metavar="RUN", help="folder for the results (default coterie-demo)")
+    parser.add_argument("--out", type=local, metavar="RUN", help="folder for the results (default coterie-demo)")
 
 
 def _add_fit(group: Any) -> None:
@@ -81,10 +84,11 @@ def _add_fit(group: Any) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a folder of images, hf:NAME[:SPLIT], an .npz with `images` (or `features`), or `digits`",
+        help="a folder of images, an .npz with `images` (or `features`), tar shards ('shards-{000..012}.tar', "
+        "'shards-*.tar'), any of these as a URL (s3://bucket/photos), hf:NAME[:SPLIT], or `digits`",
     )
     parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the results")
+    parser.add_argument("--out", type=local, required=True, metavar="RUN", help="folder for the results")
     parser.add_argument(
         "--method",
         help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl, lnscc, kmeans, which "
@@ -135,7 +139,7 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--features-from", metavar="RUN|hf:NAME", help="take features of images from a run or a backbone"
     )
-    group.add_argument("--proportions", type=_shares, default=(), metavar="S,S,…", help="wanted sizes of the groups")
+    group.add_argument("--proportions", type=shares, default=(), metavar="S,S,…", help="wanted sizes of the groups")
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -143,13 +147,6 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--subset", metavar="NAME", help="of a data set with several")
     group.add_argument("--image-column", metavar="NAME", help="where the images are (default: the only such column)")
     group.add_argument("--label-column", metavar="NAME", help="labels, to evaluate only (default: `label`, if any)")
-
-
-def _shares(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(share) for share in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' must be numbers, as in 0.5,0.3,0.2") from None
 
 
 def _add_assign(group: Any) -> None:
@@ -160,9 +157,9 @@ def _add_assign(group: Any) -> None:
         "group new images by a finished run",
         "coterie assign groups new-photos/ --out new.csv",
     )
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
-    parser.add_argument("source", metavar="SOURCE", help="images: a folder, hf:NAME[:SPLIT], an .npz, or `digits`")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV to write (default: standard output)")
+    parser.add_argument("folder", type=local, metavar="RUN", help="a finished run")
+    parser.add_argument("source", metavar="SOURCE", help="images, as for `coterie fit`")
+    parser.add_argument("--out", type=local, metavar="FILE", help="CSV to write (default: standard output)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     _add_reading(parser)
 
@@ -175,9 +172,9 @@ def _add_apply(group: Any) -> None:
         "put the labels given on the page on the images of a run",
         "coterie apply groups labels.csv\n  coterie apply groups labels.csv --to sorted --copy",
     )
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run; labelled.csv is written into it")
+    parser.add_argument("folder", type=local, metavar="RUN", help="a finished run; labelled.csv is written into it")
     parser.add_argument("labels", type=Path, metavar="CSV", help="from the page, or with columns key and label")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="a new folder, to hold a folder for each group")
+    parser.add_argument("--to", type=local, metavar="FOLDER", help="a new folder, to hold a folder for each group")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--copy", action="store_true", help="put copies of the images there")
     how.add_argument("--link", action="store_true", help="put symbolic links to the images there")
@@ -191,7 +188,7 @@ def _add_evaluate(group: Any) -> None:
         group, "evaluate", verbs.evaluate, "compare a run's groups with labels",
         "coterie evaluate groups --labels labels.csv",
     )  # fmt: skip
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument("folder", type=local, metavar="RUN", help="a finished run")
     parser.add_argument(
         "--labels", type=Path, metavar="CSV", help="columns key and label (default: the run's own labels)"
     )
@@ -202,7 +199,7 @@ def _add_stability(group: Any) -> None:
         group, "stability", verbs.stability, "repeat a run with other seeds, and tell which of its clusters come back",
         "coterie stability groups --seeds 3",
     )  # fmt: skip
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run whose source is still there")
+    parser.add_argument("folder", type=local, metavar="RUN", help="a finished run whose source is still there")
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="further runs (default 3), kept in RUN/stability"
     )
@@ -214,10 +211,8 @@ def _add_probe(group: Any) -> None:
         group, "probe", verbs.probe, "train a linear layer on a run's frozen encoder, and test it on held-out images",
         "coterie probe groups cats-and-dogs/ --labels-from-folders",
     )  # fmt: skip
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
-    parser.add_argument(
-        "source", metavar="SOURCE", help="labelled images: a folder, hf:NAME[:SPLIT], an .npz, or `digits`"
-    )
+    parser.add_argument("folder", type=local, metavar="RUN", help="a finished run")
+    parser.add_argument("source", metavar="SOURCE", help="labelled images, as for `coterie fit`")
     labels = parser.add_mutually_exclusive_group()
     labels.add_argument("--labels-from-folders", action="store_true", help="class folders as labels")
     labels.add_argument("--labels", type=Path, metavar="CSV", help="columns key and label")
@@ -232,7 +227,7 @@ def _add_probe(group: Any) -> None:
 
 def _add_report(group: Any) -> None:
     parser = _verb(group, "report", verbs.report, "build report.html anew", "coterie report groups")
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run")
+    parser.add_argument("folder", type=local, metavar="RUN", help="a finished run")
     parser.add_argument(
         "--source", metavar="SOURCE", help="take the pictures anew from the images, as for runs of older versions"
     )
@@ -245,7 +240,7 @@ def _add_export(group: Any) -> None:
         group, "export", verbs.export, "take a run elsewhere, in formats that other programs read",
         "coterie export groups --onnx --coco groups.json\n  coterie export groups --hub card --push me/my-groups",
     )  # fmt: skip
-    parser.add_argument("folder", type=Path, metavar="RUN", help="a finished run, or what Clusterer.save wrote")
+    parser.add_argument("folder", type=local, metavar="RUN", help="a finished run, or what Clusterer.save wrote")
     for name, kind in formats().items():
         optional: dict[str, Any] = {} if kind.default is None else {"nargs": "?", "const": verbs.OWN_NAME}
         standard = "" if kind.default is None else f" (default RUN/{kind.default})"

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from coterie.data.base import Outline, looks_grey
+from coterie.data.base import OneByOne, Outline, looks_grey
 from coterie.data.decode import fit_square, to_rgb
 from coterie.data.folder import Skipped
 from coterie.errors import UsageError
 
 
-class ArraySource:
+class ArraySource(OneByOne):
     """Images in an array (N, H, W) or (N, H, W, C), uint8, with C of 1 (grey), 3 (RGB) or 4 (RGBA)."""
 
     def __init__(
@@ -32,7 +34,7 @@ class ArraySource:
         self.skipped: list[Skipped] = []
 
     def outline(self) -> Outline:
-        return Outline(len(self._images), min(self._images.shape[1:3]), looks_grey(self))
+        return Outline(len(self._images), min(self._images.shape[1:3]), looks_grey(self, len(self._images)))
 
     def identity(self) -> None:
         return None
@@ -41,6 +43,20 @@ class ArraySource:
         pixels = self._images[place]
         image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
         return fit_square(to_rgb(image), side)
+
+
+def folder_labels(keys: Sequence[str], name: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Labels by the folder that a key, a path with forward slashes, lies in; −1 for those in none.
+
+    Raises:
+        UsageError: no key lies in a folder.
+    """
+    folders = [PurePosixPath(key).parent.name for key in keys]
+    if not any(folders):
+        raise UsageError(f"--labels-from-folders: {name} has no class folders, only files")
+    labels, names = numbered_labels(np.array(folders), (), len(keys), name)
+    assert labels is not None
+    return labels, names
 
 
 def checked_images(images: Any, name: str) -> npt.NDArray[np.uint8]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
+from coterie.data.parallel import small_parts
+
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -25,20 +29,8 @@ class Outline:
     grey: bool
 
 
-def looks_grey(source: Source, *, most: int = 64) -> bool:
-    """Whether every one of up to `most` evenly spaced images is grey."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
-        for place in range(0, len(source.keys), max(1, len(source.keys) // most)):
-            with contextlib.suppress(Unreadable):
-                pixels = source.decode(place, 32)
-                if not bool((pixels == pixels[..., :1]).all()):
-                    return False
-    return True
-
-
 class Source(Protocol):
-    """Images that can be decoded one by one to squares."""
+    """Images that can be decoded to squares."""
 
     @property
     def keys(self) -> Sequence[str]: ...
@@ -52,15 +44,56 @@ class Source(Protocol):
     @property
     def skipped(self) -> list[Skipped]: ...
 
+    @property
+    def in_flight(self) -> int:
+        """How many parts are best read at a time; 0 for one a core."""
+        ...
+
     def outline(self) -> Outline: ...
 
     def identity(self) -> str | None:
         """What changes when any of the files does, told without reading them; None where there are no files."""
         ...
 
-    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
-        """Image `place` as (side, side, 3) uint8; raises `Unreadable`."""
+    def parts(self, places: Sequence[int]) -> Sequence[Sequence[int]]:
+        """These places, perhaps in another order, in pieces that are each read by one thread."""
         ...
+
+    def decode_part(self, part: Sequence[int], side: int) -> Iterator[Pixels | Unreadable]:
+        """The images of one of the `parts`, in its order: (side, side, 3) uint8, or why one cannot be used."""
+        ...
+
+
+class OneByOne(ABC):
+    """How a source is read whose images stand alone."""
+
+    in_flight = 0
+
+    @abstractmethod
+    def decode(self, place: int, side: int) -> Pixels:
+        """Image `place` as (side, side, 3) uint8; raises `Unreadable`."""
+
+    def parts(self, places: Sequence[int]) -> list[Sequence[int]]:
+        return small_parts(places)
+
+    def decode_part(self, part: Sequence[int], side: int) -> Iterator[Pixels | Unreadable]:
+        for place in part:
+            try:
+                yield self.decode(place, side)
+            except Unreadable as reason:
+                yield reason
+
+
+def looks_grey(source: OneByOne, count: int, *, most: int = 64) -> bool:
+    """Whether every one of up to `most` evenly spaced images, of `count`, is grey."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
+        for place in range(0, count, max(1, count // most)):
+            with contextlib.suppress(Unreadable):
+                pixels = source.decode(place, 32)
+                if not bool((pixels == pixels[..., :1]).all()):
+                    return False
+    return True
 
 
 class Rows(Protocol):

@@ -70,7 +70,7 @@ def read_images(
 
 
 def _entry(source: Source, side: int, channels: int | None) -> Path | None:
-    folder = _folder()
+    folder = cache_folder()
     identity = None if folder is None else source.identity()
     if folder is None or identity is None:
         return None
@@ -78,7 +78,8 @@ def _entry(source: Source, side: int, channels: int | None) -> Path | None:
     return folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
 
 
-def _folder() -> Path | None:
+def cache_folder() -> Path | None:
+    """Where decoded images are kept; None where nothing is."""
     chosen = os.environ.get("COTERIE_CACHE")
     if chosen is not None:
         return Path(chosen) if chosen else None

@@ -12,14 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from coterie.data.base import Outline
+from coterie.data.base import OneByOne, Outline
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
 from coterie.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Features:
+class Features(OneByOne):
     """A matrix of features with its keys, and labels where they are known.
 
     Args:

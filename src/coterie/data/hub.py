@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.data.arrays import checked_keys, numbered_labels
-from coterie.data.base import Outline, looks_grey
+from coterie.data.base import OneByOne, Outline, looks_grey
 from coterie.data.decode import Unreadable, decode_file, stored_size
 from coterie.data.folder import Skipped
 from coterie.errors import CoterieError, UsageError, unknown
@@ -28,7 +28,7 @@ from coterie.extras import require
 from coterie.hub import PREFIX, quietly, reason
 
 
-class HubSource:
+class HubSource(OneByOne):
     """The images in a column of a data set; keys are the numbers of its rows.
 
     Args:
@@ -59,7 +59,7 @@ class HubSource:
     def outline(self) -> Outline:
         step = max(1, len(self.keys) // 200)
         sides = [side for place in range(0, len(self.keys), step) if (side := self._short_side(place)) is not None]
-        return Outline(len(self.keys), int(statistics.median(sides)) if sides else 32, looks_grey(self))
+        return Outline(len(self.keys), int(statistics.median(sides)) if sides else 32, looks_grey(self, len(self.keys)))
 
     def identity(self) -> str | None:
         return self._identity

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from coterie.data.base import Source
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
-from coterie.data.store import Store
+from coterie.data.memory import memory
+from coterie.data.parallel import in_parallel
+from coterie.data.store import Store, at_once
 from coterie.errors import CoterieError, UsageError
-
-T = TypeVar("T")
-# Pieces of work handed to a thread at a time.
-_AT_ONCE = 8
 
 
 def ingest(
@@ -71,66 +66,62 @@ def _decode_into(
 ) -> tuple[list[str | None], npt.NDArray[np.bool_]]:
     """Fill `images` (N, 3, S, S); returns why each could not be read, None where it could, and which are grey."""
     grey = np.zeros(len(images), dtype=bool)
+    reasons: list[str | None] = [None] * len(images)
 
-    def work(place: int) -> str | None:
-        try:
-            pixels = source.decode(place, side)
-        except Unreadable as reason:
-            return str(reason)
-        red, green, blue = images[place]
-        images[place] = pixels.transpose(2, 0, 1)
-        grey[place] = np.array_equal(red, green) and np.array_equal(red, blue)
-        return None
+    def work(part: Sequence[int]) -> Iterator[str | None]:
+        for place, found in zip(part, source.decode_part(part, side), strict=True):
+            if isinstance(found, Unreadable):
+                yield str(found)
+                continue
+            red, green, blue = images[place]
+            images[place] = found.transpose(2, 0, 1)
+            grey[place] = np.array_equal(red, green) and np.array_equal(red, blue)
+            yield None
 
-    return in_parallel(work, range(len(images)), on_image), grey
+    def receive(place: int, reason: str | None) -> None:
+        reasons[place] = reason
+        on_image()
+
+    in_parallel(source.parts(range(len(images))), work, receive, threads=source.in_flight)
+    return reasons, grey
 
 
 def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uint8]:
     """A uint8 array: in memory, or mapped to the file `scratch` where it would take over a third of the memory.
 
+    The file's room is taken on the disk at once: a mapped file that cannot grow would end the process without a word.
+
     Raises:
-        CoterieError: the disk has no room for it.
+        CoterieError: the disk has no room for it; nothing is left there.
     """
     size = int(np.prod(shape, dtype=np.int64))
     if scratch is None or is_small(size):
         return np.zeros(shape, dtype=np.uint8)
     try:
-        return np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
+        images = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
+        _reserve(scratch)
     except OSError as error:
-        raise CoterieError(f"{scratch}: no room for {size / 1e9:.1f} GB of images: {error.strerror}") from None
+        scratch.unlink(missing_ok=True)
+        raise CoterieError(
+            f"{scratch}: no room for {size / 1e9:.1f} GB of images ({error.strerror}): make room, give an --out on "
+            "another disk, or a smaller --size"
+        ) from None
+    return images
+
+
+def _reserve(path: Path) -> None:
+    """Take the room on the disk that a file says it has; raises OSError where there is not so much."""
+    with path.open("r+b") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(stream.fileno(), 0, size)
+        elif shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def is_small(size: int) -> bool:
     """Whether `size` bytes of images are kept in memory rather than mapped: up to a third of it."""
-    return size <= _memory() // 3
-
-
-def in_parallel(work: Callable[[int], T], places: Iterable[int], on_done: Callable[[], None] = lambda: None) -> list[T]:
-    """`work` of each place, in order, on all cores; `on_done` is called after each, from the calling thread.
-
-    Meant for decoding: Pillow's warnings about odd but usable files are silenced, a damaged one raises.
-    """
-    done: list[T] = []
-    places = list(places)
-    parts = [places[start : start + _AT_ONCE] for start in range(0, len(places), _AT_ONCE)]
-    with warnings.catch_warnings(), _single_threaded(), ThreadPoolExecutor(cores()) as pool:
-        warnings.simplefilter("ignore")
-        for results in pool.map(lambda part: [work(place) for place in part], parts):
-            for result in results:
-                done.append(result)
-                on_done()
-    return done
-
-
-@contextlib.contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Let the threads started meanwhile each use one core in torch, as there is one of them for every core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return size <= memory() // 3
 
 
 def _compacted(images: npt.NDArray[np.uint8], good: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
@@ -143,24 +134,15 @@ def _compacted(images: npt.NDArray[np.uint8], good: npt.NDArray[np.bool_]) -> np
 
 
 def _to_grey(images: npt.NDArray[np.uint8], *, all_grey: bool) -> npt.NDArray[np.uint8]:
+    mapped = isinstance(images, np.memmap)
     if all_grey:
         # Of a memory map only the batches asked for are ever read, so a view does.
-        return images[:, :1] if isinstance(images, np.memmap) else np.ascontiguousarray(images[:, :1])
-    grey = np.empty((len(images), 1, *images.shape[2:]), dtype=np.uint8)
+        return images[:, :1] if mapped else np.ascontiguousarray(images[:, :1])
+    # What is mapped for want of memory becomes grey where it lies.
+    grey = images[:, :1] if mapped else np.empty((len(images), 1, *images.shape[2:]), dtype=np.uint8)
     luma = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    for start in range(0, len(images), 1024):
-        part = images[start : start + 1024].astype(np.float32)
-        grey[start : start + 1024, 0] = np.rint(np.einsum("nchw,c->nhw", part, luma))
+    step = at_once(images.nbytes // len(images))
+    for start in range(0, len(images), step):
+        part = images[start : start + step].astype(np.float32)
+        grey[start : start + step, 0] = np.rint(np.einsum("nchw,c->nhw", part, luma))
     return grey
-
-
-def cores() -> int:
-    """Cores this process may use, which in a container is fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 8 << 30

@@ -1,60 +1,25 @@
-"""Where images come from: folders, `.npz` files, arrays, the hub, and scikit-learn's digits."""
+"""Where images come from: folders, `.npz` files and tar shards, here or behind a URL, arrays, the hub, and digits."""
 
 from __future__ import annotations
 
-import hashlib
-import statistics
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.arrays import ArraySource, checked_keys, numbered_labels
-from coterie.data.base import Outline, Source, looks_grey
-from coterie.data.decode import decode_file, stored_size
-from coterie.data.features import Features, checked_features
-from coterie.data.folder import find_images
+from coterie.data.arrays import ArraySource
+from coterie.data.base import Source
 from coterie.data.hub import open_hub
+from coterie.data.local import FolderSource, NoImages
+from coterie.data.pack import given_features, read_pack
+from coterie.data.shard_names import find_shards, is_shards
+from coterie.data.shards import ShardSource
+from coterie.data.storage import Disk
 from coterie.errors import UsageError
+from coterie.files import is_url
 from coterie.hub import PREFIX
-
-
-class FolderSource:
-    """Every image below a folder; keys are paths relative to it, with forward slashes."""
-
-    def __init__(self, root: Path, *, labels_from_folders: bool = False) -> None:
-        paths, self.skipped = find_images(root)
-        if not paths:
-            raise UsageError(
-                f"no images below {root}: a folder may hold JPEG, PNG, WEBP, GIF, BMP and TIFF files at any depth"
-            )
-        self._paths = paths
-        self.keys = [path.relative_to(root).as_posix() for path in paths]
-        self.labels: npt.NDArray[np.int64] | None = None
-        self.class_names: tuple[str, ...] = ()
-        if labels_from_folders:
-            folders = [path.parent.name if path.parent != root else "" for path in paths]
-            self.class_names = tuple(sorted(set(folders) - {""}))
-            if not self.class_names:
-                raise UsageError(f"--labels-from-folders: {root} has no class folders, only files")
-            numbers = {name: number for number, name in enumerate(self.class_names)}
-            self.labels = np.array([numbers.get(folder, -1) for folder in folders], dtype=np.int64)
-
-    def outline(self) -> Outline:
-        step = max(1, len(self._paths) // 200)
-        sides = [min(size) for path in self._paths[::step] if (size := stored_size(path)) is not None]
-        return Outline(len(self._paths), int(statistics.median(sides)) if sides else 32, looks_grey(self))
-
-    def identity(self) -> str | None:
-        files = hashlib.blake2b(digest_size=16)
-        for key, path in zip(self.keys, self._paths, strict=True):
-            files.update(f"{key}\0{_stamp(path)}\n".encode("utf-8", "surrogatepass"))
-        return files.hexdigest()
-
-    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
-        return decode_file(self._paths[place], side)
 
 
 def open_source(
@@ -64,44 +29,78 @@ def open_source(
     subset: str = "",
     image_column: str = "",
     label_column: str = "",
+    note: Callable[[str], None] = lambda _: None,
 ) -> Source:
     """The source a user named, of images or features.
 
     Args:
-        source: a folder, an `.npz` file, the word `digits`, a data set of the hub as `hf:NAME[:SPLIT]`, or an array.
+        source: a folder, an `.npz` file or tar shards (`shards-{000..012}.tar`, `shards-*.tar`), each by its path or as
+            a URL (`s3://bucket/photos`); the word `digits`, a data set of the hub as `hf:NAME[:SPLIT]`, or an array.
         labels_from_folders: take class folders as labels.
         subset, image_column, label_column: of a data set of the hub, see `coterie.data.hub`; empty chooses.
+        note: told what takes long.
 
     Raises:
-        UsageError: nothing there that can be read as images or features.
+        UsageError: nothing there that can be read as images or features. CoterieError: it is out of reach.
     """
     if isinstance(source, np.ndarray):
-        return _features(source, {}, "features") if source.ndim == 2 else ArraySource(source)
-    if str(source).startswith(PREFIX) and not labels_from_folders:
-        return open_hub(str(source), subset=subset, image_column=image_column, label_column=label_column)
+        return given_features(source, {}, "features") if source.ndim == 2 else ArraySource(source)
+    name = str(source)
+    if name.startswith(PREFIX) and not labels_from_folders and not is_url(name):
+        return open_hub(name, subset=subset, image_column=image_column, label_column=label_column)
     if subset or image_column or label_column:
         raise UsageError("--subset, --image-column and --label-column go with a data set of the hub, hf:NAME[:SPLIT]")
-    if str(source) == "digits":
+    if is_url(name):
+        return _open_url(name, labels_from_folders, note)
+    if name == "digits":
         return _digits()
     path = Path(source)
     if path.is_dir():
-        return FolderSource(path, labels_from_folders=labels_from_folders)
+        return _open_folder(path, labels_from_folders, note)
+    if is_shards(name):
+        return ShardSource(Disk(), find_shards(Disk(), name), name, labels_from_folders=labels_from_folders, note=note)
     if labels_from_folders:
-        raise UsageError("--labels-from-folders goes with a folder of class folders")
+        raise UsageError("--labels-from-folders goes with a folder of class folders, or with tars that hold some")
     if path.is_file() and path.suffix == ".npz":
-        return _read_npz(path)
+        with path.open("rb") as stream:
+            return read_pack(stream, name)
     if path.exists():
-        raise UsageError(f"{path} is neither a folder nor an .npz file; give the folder that holds the images")
-    raise UsageError(f"there is no {path}: give a folder of images, an .npz file, hf:NAME, or 'digits'")
+        raise UsageError(f"{path} is neither a folder nor an .npz or .tar file; give the folder that holds the images")
+    raise UsageError(
+        f"there is no {path}: give a folder of images, an .npz file, tar shards, a URL, hf:NAME, or 'digits'"
+    )
 
 
-def _stamp(path: Path) -> str:
-    """Size and times of a file; the time of the last change to its entry tells of an edit that set the others back."""
+def _open_folder(path: Path, labels_from_folders: bool, note: Callable[[str], None]) -> Source:
+    """The images below a folder, or where there are none, the tar shards."""
     try:
-        status = path.stat()
-    except OSError:
-        return "gone"
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+        return FolderSource(path, labels_from_folders=labels_from_folders)
+    except NoImages as none:
+        entries = [Disk().entry(str(path / each.key)) for each in none.skipped if is_shards(each.key)]
+        if shards := [entry for entry in entries if entry is not None]:
+            return ShardSource(Disk(), shards, str(path), labels_from_folders=labels_from_folders, note=note)
+        raise
+
+
+def _open_url(url: str, labels_from_folders: bool, note: Callable[[str], None]) -> Source:
+    from coterie.data.bucket import RemoteFolder, find_remote_images, read_remote_pack
+    from coterie.data.remote import open_remote
+
+    remote, path = open_remote(url)
+    if is_shards(path):
+        return ShardSource(remote, find_shards(remote, path), url, labels_from_folders=labels_from_folders, note=note)
+    if path.lower().endswith(".npz"):
+        if labels_from_folders:
+            raise UsageError("--labels-from-folders goes with a folder of class folders, or with tars that hold some")
+        return read_remote_pack(remote, path, url)
+    note(f"looking for images below {url}")
+    entries = remote.below(path)
+    images, skipped = find_remote_images(entries, path)
+    if images:
+        return RemoteFolder(remote, images, skipped, url, labels_from_folders=labels_from_folders)
+    if shards := [entry for entry in entries if is_shards(entry.path)]:
+        return ShardSource(remote, shards, url, labels_from_folders=labels_from_folders, note=note)
+    raise NoImages(url, skipped) if entries else UsageError(f"there is nothing at {url}")
 
 
 def _digits() -> ArraySource:
@@ -110,30 +109,3 @@ def _digits() -> ArraySource:
     digits = load_digits()
     images = np.rint(digits.images * (255.0 / 16.0)).astype(np.uint8)
     return ArraySource(images, labels=digits.target, name="digits")
-
-
-def _read_npz(path: Path) -> Source:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
-            kind = next((name for name in ("images", "features") if name in pack.files), None)
-            if kind is None:
-                found = ", ".join(pack.files) or "nothing"
-                raise UsageError(f"{path} holds no array 'images' or 'features' (it holds {found})")
-            values = pack[kind]
-            beside: dict[str, Any] = {
-                name: pack[name] for name in ("labels", "keys", "class_names") if name in pack.files
-            }
-    except UsageError:
-        raise
-    except Exception as error:  # A damaged archive raises nearly anything; object arrays raise ValueError.
-        raise UsageError(f"{path} cannot be read as an .npz of plain arrays: {error}") from None
-    if "keys" in beside:
-        beside["keys"] = [str(key) for key in beside["keys"]]
-    beside["class_names"] = tuple(str(label) for label in beside.get("class_names", ()))
-    return ArraySource(values, **beside, name=str(path)) if kind == "images" else _features(values, beside, str(path))
-
-
-def _features(values: Any, beside: Mapping[str, Any], name: str) -> Features:
-    values = checked_features(values, name)
-    labels, class_names = numbered_labels(beside.get("labels"), beside.get("class_names", ()), len(values), name)
-    return Features(values, checked_keys(beside.get("keys"), len(values), name), labels, class_names)

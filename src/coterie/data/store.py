@@ -11,6 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+# Bytes of images that are worked on at a time, so that a store larger than memory can be walked through.
+_AT_ONCE = 4_000_000
+
+
+def at_once(size: int) -> int:
+    """How many images of `size` bytes are worked on at a time."""
+    return max(1, min(1024, _AT_ONCE // max(1, size)))
+
 
 @dataclass(frozen=True)
 class Store:
@@ -51,8 +59,9 @@ class Store:
     def fingerprint(self) -> int:
         """A number that changes when an image or a key does, to notice a source that changed under a run."""
         checksum = zlib.crc32("\n".join(self.keys).encode("utf-8", "surrogatepass"))
-        for start in range(0, len(self), 4096):
-            checksum = zlib.crc32(self.images[start : start + 4096].tobytes(), checksum)
+        together = at_once(self.images[0].nbytes)
+        for start in range(0, len(self), together):
+            checksum = zlib.crc32(self.images[start : start + together].tobytes(), checksum)
         return checksum
 
     def channel_statistics(self, *, most: int = 20_000) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -60,12 +69,12 @@ class Store:
         step = max(1, -(-len(self) // most))
         total = np.zeros((2, self.channels))
         count = 0
-        for start in range(0, len(self), 1024 * step):
-            part = self.images[start : start + 1024 * step : step].astype(np.float32) / 255.0
-            total += [
-                part.sum(axis=(0, 2, 3), dtype=np.float64),
-                np.square(part).sum(axis=(0, 2, 3), dtype=np.float64),
-            ]
+        together = at_once(self.images[0].nbytes)
+        for start in range(0, len(self), together * step):
+            part = self.images[start : start + together * step : step].astype(np.float32)
+            part /= 255.0
+            total[0] += part.sum(axis=(0, 2, 3), dtype=np.float64)
+            total[1] += np.square(part, out=part).sum(axis=(0, 2, 3), dtype=np.float64)
             count += part.size // self.channels
         mean = total[0] / count
         deviation = np.sqrt(np.maximum(total[1] / count - mean**2, 1e-6))

@@ -35,7 +35,7 @@ class DataConfig:
     """Which images, and how large.
 
     Args:
-        source: what was given: a folder, an `.npz` file, or `digits`.
+        source: what was given, see `coterie.data.sources.open_source`.
         side: pixels of the square each image becomes; 0 where the source holds features.
         labels_from_folders: take class folders as labels, for evaluation only.
         features_from: what makes features of the images, a run's folder or a pretrained backbone; empty for nothing.

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from coterie.cluster.groups import Grouping, Groups
 from coterie.data.augment import Normalisation
 from coterie.data.base import Rows
+from coterie.data.collected import Collected
 from coterie.methods import Method, build_method
 from coterie.nn.pretrained import Architecture, build
 from coterie.processes import ALONE, Processes
@@ -143,21 +144,21 @@ def embed_rows(
     The processes of a `group` embed a share each, and then have all.
     """
     method.eval()
-    parts = []
-    device = next(method.parameters()).device
-    for inputs in batches(rows, normalisation, device, batch_size, group.share(len(rows))):
-        parts.append(embed_batch(method, inputs))
+    device, share = next(method.parameters()).device, group.share(len(rows))
+    count = len(range(len(rows))[share])
+    embeddings, features, heads = Collected(count), Collected(count), Collected(count)
+    for inputs in batches(rows, normalisation, device, batch_size, share):
+        part = embed_batch(method, inputs)
+        embeddings.add(part.embeddings)
+        features.add(part.features)
+        if part.probabilities is not None:
+            heads.add(part.probabilities)
         on_rows(len(inputs))
 
-    def joined(tensors: list[Tensor]) -> Tensor:
-        return group.gather_shares(torch.cat(tensors), len(rows)).clone()
+    def joined(collected: Collected) -> Tensor:
+        return group.gather_shares(collected.rows, len(rows)).clone()
 
-    heads = [part.probabilities for part in parts if part.probabilities is not None]
-    return Embedded(
-        joined([part.embeddings for part in parts]),
-        joined([part.features for part in parts]),
-        joined(heads) if heads else None,
-    )
+    return Embedded(joined(embeddings), joined(features), joined(heads) if heads.some else None)
 
 
 def embed_batch(method: Method, inputs: Tensor) -> Embedded:

@@ -10,6 +10,7 @@ from torch import Tensor
 from coterie.cluster.clustering import Clustering
 from coterie.cluster.kmeans import kmeans
 from coterie.cluster.mixture import gaussian_mixture
+from coterie.data.collected import Collected
 from coterie.errors import CoterieError
 from coterie.methods.base import EStep, Method
 from coterie.processes import processes
@@ -41,7 +42,10 @@ def embed_all(method: Method, feed: Feed, batch_size: int) -> Tensor:
     """
     training = method.training
     method.eval()
-    embeddings = torch.cat([method.embed(images) for images in feed.plain(batch_size)])
+    collected = Collected(len(range(len(feed))[processes().share(len(feed))]))
+    for images in feed.plain(batch_size):
+        collected.add(method.embed(images))
+    embeddings = collected.rows
     method.train(training)
     if not processes().all_finite(embeddings):
         raise CoterieError(

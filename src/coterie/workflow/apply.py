@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from coterie.data.shard_names import is_shards
 from coterie.errors import UsageError
-from coterie.files import write_text
+from coterie.files import is_url, write_text
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import Labelled, read_labelled
@@ -60,4 +61,9 @@ def _images_of(folder: RunFolder) -> Path:
     source = folder.read_config().data.source
     if source == "digits" or source.endswith(".npz"):
         raise UsageError(f"the images of {source} lie in an array and not in files: there is nothing to sort by --to")
+    if is_url(source) or is_shards(source):
+        raise UsageError(
+            f"the images of {source} are not files on this machine: fetch or unpack them, and say where by --source; "
+            "labelled.csv, which apply writes without --to, has the group of each"
+        )
     return Path(source)

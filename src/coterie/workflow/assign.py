@@ -27,7 +27,7 @@ def assign(
         UsageError: no model in the run, or no images in the source. CoterieError: the model is damaged.
     """
     model = load_model(RunFolder(run).model, device=device)
-    rows, skipped = gather(open_source(source, **(reading or {})), wanted_by(model), listener)
+    rows, skipped = gather(open_source(source, **(reading or {}), note=listener.note), wanted_by(model), listener)
     listener.begin("grouping", len(rows), "images")
     embedded = model.embed(rows, on_rows=listener.advance)
     listener.end()

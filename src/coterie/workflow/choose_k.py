@@ -54,7 +54,7 @@ def _points(source: str, listener: Listener, reading: Mapping[str, Any]) -> tupl
         except (OSError, ValueError, EOFError):
             raise CoterieError(f"{folder.embeddings} is missing or damaged: repeat the run") from None
         return torch.from_numpy(embeddings).float(), method_type(folder.read_config().method).metric
-    opened = open_source(source, **reading)
+    opened = open_source(source, **reading, note=listener.note)
     if isinstance(opened, Features):
         return torch.from_numpy(opened.values), "euclidean"
     listener.note("judging images by their pixels; the embeddings of a run tell more: coterie choose-k RUN")

@@ -100,7 +100,7 @@ class _Prepared:
 
 def _prepare(request: Request, folder: RunFolder, listener: Listener, *, resume: bool) -> _Prepared | None:
     """Configuration and data of a run, its folder begun; None if it is finished already."""
-    source, config = _resumed(folder, request) if resume else _new(folder, request)
+    source, config = (_resumed if resume else _new)(folder, request, listener)
     if resume and folder.finished:
         return None
     config, pretrained = open_backbone(config, request, source.outline(), listener, resuming=resume)
@@ -141,20 +141,21 @@ def _withdrawn(folder: RunFolder, resuming: bool) -> Iterator[None]:
         raise
 
 
-def _new(folder: RunFolder, request: Request) -> tuple[Source, RunConfig]:
+def _new(folder: RunFolder, request: Request, listener: Listener) -> tuple[Source, RunConfig]:
     """The source and the configuration of a run that begins, but for what a pretrained backbone decides."""
     folder.check_free()
-    source = open_source(request.source, **reading_of(request))
+    source = open_source(request.source, **reading_of(request), note=listener.note)
     config = assemble(request, source.outline())
     check_kind(source, config.method, extracting=bool(config.data.features_from))
     check_enough(len(source.keys), config.clusters)
     return source, config
 
 
-def _resumed(folder: RunFolder, request: Request) -> tuple[Source, RunConfig]:
+def _resumed(folder: RunFolder, request: Request, listener: Listener) -> tuple[Source, RunConfig]:
     """The source and the configuration of a run that goes on."""
     saved = folder.read_config()
-    source = open_source(request.source, **{name: getattr(saved.data, name) for name in READING})
+    reading = {name: getattr(saved.data, name) for name in READING}
+    source = open_source(request.source, **reading, note=listener.note)
     return source, _agreed(folder, saved, differences(saved, request, source.outline()))
 
 

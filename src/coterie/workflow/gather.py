@@ -12,6 +12,7 @@ import torch
 
 from coterie.data.base import Rows, Source
 from coterie.data.cache import read_images
+from coterie.data.collected import Collected
 from coterie.data.features import Features
 from coterie.data.folder import Skipped
 from coterie.data.store import Store
@@ -106,12 +107,12 @@ def extract(store: Store, extractor: Extractor, listener: Listener, *, kept: Pat
     values = None if kept is None else _kept(kept, fingerprint, len(store))
     if values is None:
         listener.begin("extracting features", len(store), "images")
-        parts = []
+        collected = Collected(len(store))
         for start in range(0, len(store), _BATCH):
             index = torch.arange(start, min(start + _BATCH, len(store)))
-            parts.append(extractor.features(store.rows(index)).cpu().numpy())
+            collected.add(extractor.features(store.rows(index)).cpu())
             listener.advance(len(index))
-        values = np.concatenate(parts).astype(np.float32)
+        values = collected.rows.numpy().astype(np.float32)
         listener.end()
     features = Features(values, store.keys, store.labels, store.class_names, origin=fingerprint)
     if kept is not None:

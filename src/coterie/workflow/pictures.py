@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from coterie.data.base import Rows, Source
+from coterie.data.base import Pixels, Rows, Source
 from coterie.data.decode import Unreadable
-from coterie.data.ingest import in_parallel
+from coterie.data.parallel import in_parallel
 from coterie.data.store import Store
 from coterie.report.selection import select, shown_rows
 from coterie.report.sheets import make_sheets, side_for
@@ -65,14 +64,20 @@ class _Pictures:
 
     def decoded(self, rows: Sequence[int], side: int) -> list[npt.NDArray[np.uint8] | None]:
         side = min(side, self.native)
+        places = {row: self._places.get(printable(self._keys[row])) for row in rows}
+        found: dict[int, npt.NDArray[np.uint8]] = {}
 
-        def decode(row: int) -> npt.NDArray[np.uint8] | None:
-            place = self._places.get(printable(self._keys[row]))
-            with contextlib.suppress(Unreadable):
-                return None if place is None else self._source.decode(place, side)
-            return None
+        def receive(place: int, pixels: Pixels | Unreadable) -> None:
+            if not isinstance(pixels, Unreadable):
+                found[place] = pixels
 
-        return in_parallel(decode, rows)
+        in_parallel(
+            self._source.parts([place for place in places.values() if place is not None]),
+            lambda part: self._source.decode_part(part, side),
+            receive,
+            threads=self._source.in_flight,
+        )
+        return [None if place is None else found.get(place) for place in places.values()]
 
 
 def _from_store(store: Store, rows: Sequence[int], side: int) -> npt.NDArray[np.uint8]:

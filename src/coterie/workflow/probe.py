@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from coterie.data.base import Rows
+from coterie.data.collected import Collected
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.evaluate.probe import ProbeConfig, ProbeScores, probe
@@ -42,18 +43,18 @@ def probe_run(
         UsageError: no model in the run, or no labels. CoterieError: the model is damaged.
     """
     model = load_model(RunFolder(run).model, device=device)
-    opened = open_source(source, **(reading or {}))
+    opened = open_source(source, **(reading or {}), note=listener.note)
     rows, _ = gather(opened, wanted_by(model), listener)
     numbers = torch.from_numpy(_numbered(rows, source, labels))
     listener.begin("encoding", len(rows), "images")
-    features = []
+    features = Collected(len(rows))
     place, batch_size = next(model.method.parameters()).device, embedding_batch(model.side)
     with torch.inference_mode():
         for inputs in batches(rows, model.normalisation, place, batch_size):
-            features.append(model.method.features(inputs).float())
+            features.add(model.method.features(inputs).float())
             listener.advance(len(inputs))
     listener.end()
-    together = torch.cat(features).clone()
+    together = features.rows.clone()
     return probe(together, numbers.to(together.device), config or ProbeConfig())
 
 

@@ -1,0 +1,107 @@
+"""Folders of images and `.npz` files behind URLs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from coterie.data.arrays import folder_labels
+from coterie.data.base import Source
+from coterie.data.decode import Unreadable
+from coterie.data.encoded import MOST_BYTES, Encoded
+from coterie.data.folder import IMAGE_SUFFIXES, Skipped
+from coterie.data.pack import read_pack
+from coterie.data.remote import Remote
+from coterie.data.storage import Entry
+from coterie.errors import CoterieError
+
+
+class RemoteFolder(Encoded):
+    """The images among the files below a folder, fetched one by one; keys are paths relative to it.
+
+    Args:
+        remote: where they lie.
+        files: by their key.
+        skipped: what is no image.
+        name: as the user gave it.
+        labels_from_folders: take class folders as labels.
+    """
+
+    def __init__(
+        self,
+        remote: Remote,
+        files: dict[str, Entry],
+        skipped: list[Skipped],
+        name: str,
+        *,
+        labels_from_folders: bool = False,
+    ) -> None:
+        self._remote, self._files = remote, list(files.values())
+        self.keys, self.skipped = list(files), skipped
+        self.labels: npt.NDArray[np.int64] | None = None
+        self.class_names: tuple[str, ...] = ()
+        if labels_from_folders:
+            self.labels, self.class_names = folder_labels(self.keys, name)
+
+    @property
+    def in_flight(self) -> int:
+        return self._remote.in_flight
+
+    def identity(self) -> str | None:
+        return identity_of(self.keys, self._files)
+
+    def parts(self, places: Sequence[int]) -> list[Sequence[int]]:
+        return [[place] for place in places]
+
+    def contents(self, part: Sequence[int]) -> Iterator[bytes | Unreadable]:
+        for place in part:
+            file = self._files[place]
+            try:
+                yield self._remote.read(file.path, 0, file.size or None)
+            except Unreadable as reason:
+                yield reason
+
+
+def identity_of(names: Sequence[str], files: Sequence[Entry]) -> str | None:
+    """What changes with any of the files; None if one of them has nothing that does."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, file in zip(names, files, strict=True):
+        if file.stamp is None:
+            return None
+        digest.update(f"{name}\0{file.stamp}\n".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def find_remote_images(entries: Sequence[Entry], folder: str) -> tuple[dict[str, Entry], list[Skipped]]:
+    """Files that may be images by their key, and what was passed over, by the rules of a folder on this machine."""
+    images: dict[str, Entry] = {}
+    skipped: list[Skipped] = []
+    for entry in entries:
+        path = PurePosixPath(entry.path.removeprefix(folder).lstrip("/"))
+        key = path.as_posix()
+        if any(part.startswith(".") for part in path.parts) or path.name == "Thumbs.db" or key == ".":
+            continue
+        if path.suffix.lower() not in IMAGE_SUFFIXES and path.suffix:
+            skipped.append(Skipped(key, f"not an image file type ({path.suffix})"))
+        elif entry.size > MOST_BYTES:
+            skipped.append(Skipped(key, f"too large: {entry.size / 1e6:.0f} MB"))
+        else:
+            images[key] = entry
+    return dict(sorted(images.items())), skipped
+
+
+def read_remote_pack(remote: Remote, path: str, url: str) -> Source:
+    """The source in an `.npz` behind a URL.
+
+    Raises:
+        UsageError: see `read_pack`. CoterieError: it cannot be fetched.
+    """
+    try:
+        with remote.open(path) as stream:
+            return read_pack(stream, url)
+    except FileNotFoundError:
+        raise CoterieError(f"there is no {url}") from None

@@ -1,0 +1,79 @@
+"""Sources whose images come as encoded files that are not on this machine's disk by themselves."""
+
+from __future__ import annotations
+
+import io
+import statistics
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from coterie.data.base import Outline, Pixels
+from coterie.data.decode import Unreadable, decode_file, stored_size
+from coterie.data.parallel import in_parallel
+
+# A file of more bytes than this is no image anyone groups.
+MOST_BYTES = 256_000_000
+# As many images are looked at for an outline.
+_LOOKED_AT = 64
+
+
+class Encoded(ABC):
+    """How such a source is decoded, and looked at before; see `Source`."""
+
+    keys: Sequence[str]
+
+    @property
+    @abstractmethod
+    def in_flight(self) -> int: ...
+
+    @abstractmethod
+    def parts(self, places: Sequence[int]) -> Sequence[Sequence[int]]: ...
+
+    @abstractmethod
+    def contents(self, part: Sequence[int]) -> Iterator[bytes | Unreadable]:
+        """The files at the places of one of the `parts`, in its order, or why one cannot be read."""
+
+    def decode_part(self, part: Sequence[int], side: int) -> Iterator[Pixels | Unreadable]:
+        for content in self.contents(part):
+            yield content if isinstance(content, Unreadable) else _decoded(content, side)
+
+    def sample(self) -> Sequence[int]:
+        """Places of the images that an outline looks at."""
+        return range(0, len(self.keys), max(1, len(self.keys) // _LOOKED_AT))[:_LOOKED_AT]
+
+    def outline(self) -> Outline:
+        return self._outline
+
+    @cached_property
+    def _outline(self) -> Outline:
+        sides: list[int] = []
+        coloured = False
+
+        def look(part: Sequence[int]) -> Iterator[tuple[int, bool] | None]:
+            for content in self.contents(part):
+                yield None if isinstance(content, Unreadable) else _look(content)
+
+        def receive(_: int, found: tuple[int, bool] | None) -> None:
+            nonlocal coloured
+            if found is not None:
+                sides.append(found[0])
+                coloured |= found[1]
+
+        in_parallel(self.parts(self.sample()), look, receive, threads=self.in_flight)
+        return Outline(len(self.keys), int(statistics.median(sides)) if sides else 32, grey=not coloured)
+
+
+def _decoded(content: bytes, side: int) -> Pixels | Unreadable:
+    try:
+        return decode_file(io.BytesIO(content), side)
+    except Unreadable as reason:
+        return reason
+
+
+def _look(content: bytes) -> tuple[int, bool] | None:
+    """The shorter side of an image, and whether it has colours."""
+    size, pixels = stored_size(io.BytesIO(content)), _decoded(content, 32)
+    if size is None or isinstance(pixels, Unreadable):
+        return None
+    return min(size), not bool((pixels == pixels[..., :1]).all())

@@ -1,0 +1,59 @@
+"""A folder of images on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from coterie.data.arrays import folder_labels
+from coterie.data.base import OneByOne, Outline, looks_grey
+from coterie.data.decode import decode_file, stored_size
+from coterie.data.folder import Skipped, find_images
+from coterie.data.storage import stamp_of
+from coterie.errors import UsageError
+
+
+class NoImages(UsageError):
+    """There are no images in a folder; `skipped` is what there is."""
+
+    def __init__(self, folder: str, skipped: list[Skipped]) -> None:
+        super().__init__(
+            f"no images below {folder}: a folder may hold JPEG, PNG, WEBP, GIF, BMP and TIFF files at any depth, or "
+            "tar shards"
+        )
+        self.skipped = skipped
+
+
+class FolderSource(OneByOne):
+    """Every image below a folder; keys are paths relative to it, with forward slashes."""
+
+    def __init__(self, root: Path, *, labels_from_folders: bool = False) -> None:
+        paths, self.skipped = find_images(root)
+        if not paths:
+            raise NoImages(str(root), self.skipped)
+        self._paths = paths
+        self.keys = [path.relative_to(root).as_posix() for path in paths]
+        self.labels: npt.NDArray[np.int64] | None = None
+        self.class_names: tuple[str, ...] = ()
+        if labels_from_folders:
+            self.labels, self.class_names = folder_labels(self.keys, str(root))
+
+    def outline(self) -> Outline:
+        step = max(1, len(self._paths) // 200)
+        sides = [min(size) for path in self._paths[::step] if (size := stored_size(path)) is not None]
+        return Outline(
+            len(self._paths), int(statistics.median(sides)) if sides else 32, looks_grey(self, len(self._paths))
+        )
+
+    def identity(self) -> str | None:
+        files = hashlib.blake2b(digest_size=16)
+        for key, path in zip(self.keys, self._paths, strict=True):
+            files.update(f"{key}\0{stamp_of(path)}\n".encode("utf-8", "surrogatepass"))
+        return files.hexdigest()
+
+    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
+        return decode_file(self._paths[place], side)

@@ -1,0 +1,48 @@
+"""Images or features in an `.npz` file, with what may lie beside them: labels, keys and class names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from coterie.data.arrays import ArraySource, checked_keys, numbered_labels
+from coterie.data.base import Source
+from coterie.data.features import Features, checked_features
+from coterie.errors import UsageError
+
+
+def read_pack(stream: BinaryIO, name: str) -> Source:
+    """The source in an open `.npz` file.
+
+    Raises:
+        UsageError: no plain arrays, no `images` or `features` among them, or of the wrong kind.
+    """
+    try:
+        with np.load(stream, allow_pickle=False) as pack:
+            kind = next((kind for kind in ("images", "features") if kind in pack.files), None)
+            if kind is None:
+                found = ", ".join(pack.files) or "nothing"
+                raise UsageError(f"{name} holds no array 'images' or 'features' (it holds {found})")
+            values = pack[kind]
+            beside: dict[str, Any] = {kind: pack[kind] for kind in ("labels", "keys", "class_names") if kind in pack}
+    except UsageError:
+        raise
+    except Exception as error:  # A damaged archive raises nearly anything; object arrays raise ValueError.
+        raise UsageError(f"{name} cannot be read as an .npz of plain arrays: {error}") from None
+    if "keys" in beside:
+        beside["keys"] = [str(key) for key in beside["keys"]]
+    beside["class_names"] = tuple(str(label) for label in beside.get("class_names", ()))
+    return ArraySource(values, **beside, name=name) if kind == "images" else given_features(values, beside, name)
+
+
+def given_features(values: Any, beside: Mapping[str, Any], name: str) -> Features:
+    """Features of an array, with what may lie beside them.
+
+    Raises:
+        UsageError: no finite matrix of floats, or keys or labels that do not fit it.
+    """
+    values = checked_features(values, name)
+    labels, class_names = numbered_labels(beside.get("labels"), beside.get("class_names", ()), len(values), name)
+    return Features(values, checked_keys(beside.get("keys"), len(values), name), labels, class_names)
