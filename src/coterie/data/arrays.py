@@ -9,8 +9,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from coterie.data.base import Outline, looks_grey
-from coterie.data.decode import fit_square, to_rgb
 from coterie.data.folder import Skipped
+from coterie.data.pixels import fit_square
 from coterie.errors import UsageError
 
 
@@ -40,7 +40,7 @@ class ArraySource:
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
         pixels = self._images[place]
         image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-        return fit_square(to_rgb(image), side)
+        return fit_square(image, side)
 
 
 def checked_images(images: Any, name: str) -> npt.NDArray[np.uint8]:
