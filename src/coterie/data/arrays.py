@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def checked_keys(keys: list[str] | None, count: int, name: str) -> list[str]:
     if len(keys) != count:
         raise UsageError(f"{name}: {count} images but {len(keys)} keys")
     if len(set(keys)) != len(keys):
-        twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+        twice = Counter(keys).most_common(1)[0][0]
         raise UsageError(f"{name}: key '{twice}' occurs more than once; keys must be distinct")
     return keys
 
@@ -83,6 +84,10 @@ def numbered_labels(
     if array.dtype.kind not in "iub":
         raise UsageError(f"{name}: labels must be whole numbers or strings, not {array.dtype}")
     values = array.astype(np.int64)
+    if not class_names and int(values.max()) >= count:  # Numbers such as years, of which few occur.
+        known, places = np.unique(values, return_inverse=True)
+        unknown = int((known < 0).sum())
+        return np.maximum(places - unknown, -1), tuple(str(number) for number in known[unknown:])
     if int(values.max()) >= len(class_names) and class_names:
         raise UsageError(f"{name}: label {values.max()} has no name among the {len(class_names)} class_names")
     return values, class_names or tuple(str(number) for number in range(max(0, int(values.max()) + 1)))

@@ -19,6 +19,7 @@ from coterie.data.folder import find_images
 from coterie.data.hub import open_hub
 from coterie.errors import UsageError
 from coterie.hub import PREFIX
+from coterie.untrusted import open_pack
 
 
 class FolderSource:
@@ -114,7 +115,7 @@ def _digits() -> ArraySource:
 
 def _read_npz(path: Path) -> Source:
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
+        with open_pack(path) as pack:
             kind = next((name for name in ("images", "features") if name in pack.files), None)
             if kind is None:
                 found = ", ".join(pack.files) or "nothing"
@@ -128,8 +129,8 @@ def _read_npz(path: Path) -> Source:
     except Exception as error:  # A damaged archive raises nearly anything; object arrays raise ValueError.
         raise UsageError(f"{path} cannot be read as an .npz of plain arrays: {error}") from None
     if "keys" in beside:
-        beside["keys"] = [str(key) for key in beside["keys"]]
-    beside["class_names"] = tuple(str(label) for label in beside.get("class_names", ()))
+        beside["keys"] = [str(key) for key in np.ravel(beside["keys"])]
+    beside["class_names"] = tuple(str(label) for label in np.ravel(beside.get("class_names", ())))
     return ArraySource(values, **beside, name=str(path)) if kind == "images" else _features(values, beside, str(path))
 
 

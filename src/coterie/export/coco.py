@@ -23,7 +23,7 @@ def write(subject: Subject, target: Path) -> str:
     import coterie
     from coterie.data.decode import stored_size
     from coterie.files import write_json
-    from coterie.runs.assignments import printable
+    from coterie.text import printable
 
     table, (names, places) = subject.assignments, subject.classes
     images, annotations = [], []

@@ -28,7 +28,7 @@ def check(subject: Subject) -> None:
 
 def write(subject: Subject, target: Path) -> str:
     from coterie.files import write_json
-    from coterie.runs.assignments import printable
+    from coterie.text import printable
 
     table, (names, places) = subject.assignments, subject.classes
     labels = {

@@ -16,6 +16,7 @@ from coterie.methods import method_type
 from coterie.nn.backbones import backbone_names
 from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN
 from coterie.train.config import TrainConfig
+from coterie.untrusted import read_yaml
 
 # Raised when the meaning of a run folder's files changes.
 FORMAT = 1
@@ -139,8 +140,8 @@ def from_yaml(text: str, *, where: str) -> RunConfig:
         CoterieError: not YAML, half-written, or of another format than this version reads.
     """
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
+        values = read_yaml(text)
+    except ValueError:
         values = None
     if not isinstance(values, dict) or "format" not in values:
         raise CoterieError(f"{where} is damaged or half-written: start the run anew with another --out")

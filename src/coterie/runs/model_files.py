@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ from coterie.errors import CoterieError, UsageError
 from coterie.files import write_json
 from coterie.methods import method_type
 from coterie.nn.pretrained import is_pretrained, open_pretrained
-from coterie.runs.backbone_files import load_backbone, save_backbone, write_tensors
+from coterie.runs.backbone_files import check_fits, load_backbone, save_backbone, write_tensors
 from coterie.runs.extractor import BackboneExtractor, Extractor
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Blueprint, Model
 from coterie.train.runtime import choose_runtime
+from coterie.untrusted import read_json
 
 FORMAT = 3
 _GROUPS = ("centers", "concentration")
@@ -89,8 +89,10 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
         if len(parts["centers"]) != blueprint.clusters:
             raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
+        weights = {name.removeprefix("method."): value for name, value in tensors.items()}
+        check_fits(blueprint.build, weights)
         method = blueprint.build()
-        method.load_state_dict({name.removeprefix("method."): value for name, value in tensors.items()})
+        method.load_state_dict(weights)
         chosen = precision or _precision(device, description["precision"])
     except UsageError as error:
         raise CoterieError(f"the model in {folder} cannot be used: {error}") from None
@@ -138,6 +140,8 @@ def _saved_extractor(name: Any, folder: Path, device: str, precision: str | None
     if name is None:
         return None
     if name == _RUN:
+        if read_description(folder / _RUN).get("extractor") is not None:  # A link to itself would have no end.
+            raise CoterieError(f"the model in {folder} takes its features from one that takes features: fit it again")
         return load_model(folder / _RUN, device=device, precision=precision)
     if name == _BACKBONE:
         return BackboneExtractor(load_backbone(folder / _BACKBONE), choose_runtime(device).device)
@@ -164,7 +168,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     path = _description_file(folder)
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = read_json(path)
         written_in, version = description["format"], description["coterie"]
     except (ValueError, KeyError, TypeError):
         raise CoterieError(f"{path} is damaged: fit the model again") from None

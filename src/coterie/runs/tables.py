@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from coterie.errors import UsageError
+from coterie.text import printable
 
 # What a spreadsheet would take for a formula gets an apostrophe, which reading takes off again.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# Within quotes, semicolons and tabs part no cells either, as they do in the spreadsheets of some countries.
+_PARTING = re.compile('[",;\t\r\n]')
 
 
 def guarded(text: str) -> str:
@@ -24,6 +27,25 @@ def unguarded(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
+class Decimal(float):
+    """A number that is written with six decimals."""
+
+    def __str__(self) -> str:
+        return f"{self:.6f}"
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A CSV of these columns; texts are `printable` and `guarded`, other values are written as they are."""
+    lines = [",".join(columns)]
+    lines += [",".join(_quoted(cell) if isinstance(cell, str) else str(cell) for cell in row) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    text = guarded(printable(text))
+    return '"{}"'.format(text.replace('"', '""')) if _PARTING.search(text) else text
+
+
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV in UTF-8, its cells parted by commas, or by semicolons as in some countries.
 
@@ -34,7 +56,8 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         UsageError: it cannot be read, lacks a column, holds no row, or has rows of another length than its heading.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as stream:  # Names may hold any kind of line break.
+            text = stream.read()
         heading = text.partition("\n")[0]
         delimiter = ";" if ";" in heading and "," not in heading else ","
         lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]

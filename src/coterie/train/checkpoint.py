@@ -12,6 +12,7 @@ import torch
 from coterie.errors import CoterieError
 from coterie.files import write_atomically
 from coterie.methods.base import Method
+from coterie.untrusted import check_growth
 
 FORMAT = 1
 
@@ -78,6 +79,8 @@ class Checkpoint:
 
     def _load(self, device: torch.device) -> dict[str, Any]:
         try:
+            with self.path.open("rb") as stream:
+                check_growth(stream)
             state = torch.load(self.path, map_location=device, weights_only=True)
         except Exception as error:  # A damaged archive or a hostile pickle raises nearly anything.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
