@@ -46,5 +46,7 @@ def _interrupted(options: argparse.Namespace, given: list[str]) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"coterie: {' '.join(message.split())}", file=sys.stderr)
+    from coterie.text import printable
+
+    print(f"coterie: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code

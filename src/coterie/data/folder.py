@@ -56,5 +56,12 @@ def find_images(root: Path) -> tuple[list[Path], list[Skipped]]:
     return sorted(images, key=lambda path: path.relative_to(root).as_posix()), skipped
 
 
+def file_below(root: Path, key: str) -> Path | None:
+    """The file a key names below `root`; None for a key that leads out of it, as a table of unknown origin may hold."""
+    path = Path(key)
+    outside = path.is_absolute() or path.drive or ".." in path.parts
+    return None if outside else root / path
+
+
 def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

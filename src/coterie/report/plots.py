@@ -132,7 +132,8 @@ def reliability_curves(found: Mapping[str, Reliability]) -> bytes:
     for axes, title in ((right, "Right, of these"), (share, "Share of all images")):
         axes.set_title(title, fontsize=10, loc="left", color=_INK)
         _plain_frame(axes, "confidence of at least")
-    share.legend(frameon=False, labelcolor=_INK, fontsize=8)
+    for text in share.legend(frameon=False, labelcolor=_INK, fontsize=8).get_texts():
+        text.set_parse_math(False)  # The name of a folder, where dollar signs are no formula.
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=120)
     return stream.getvalue()

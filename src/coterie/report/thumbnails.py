@@ -49,11 +49,19 @@ class Thumbnails:
         return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
     def every_sheet(self) -> Sheets | None:
-        """The sheets, or in older runs sheets of what there is; None for a run without pictures."""
+        """The sheets, or in older runs sheets of what there is; None for a run without pictures.
+
+        Raises:
+            CoterieError: a picture is none.
+        """
         if self.sheets is not None or not self.encoded:
             return self.sheets
         rows = sorted(self.encoded)
-        return make_sheets(rows, tiles_of([self.encoded[row] for row in rows]))
+        try:
+            tiles = tiles_of([self.encoded[row] for row in rows])
+        except (OSError, ValueError) as error:
+            raise CoterieError(f"the run's thumbnails.npz is damaged ({error}): build the page with --source") from None
+        return make_sheets(rows, tiles)
 
     def save(self, path: Path) -> None:
         """Write one `.npz` of plain arrays: rows, offsets and the pictures' bytes, and the same of the sheets."""

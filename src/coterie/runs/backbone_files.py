@@ -15,6 +15,8 @@ from coterie.errors import CoterieError
 from coterie.files import write_atomically, write_json
 from coterie.nn.pretrained import Architecture, Pretrained, build
 
+BACKBONE_FILES = ("backbone.json", "backbone.safetensors")
+
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write named tensors as safetensors, whole or not at all."""

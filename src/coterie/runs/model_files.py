@@ -16,7 +16,8 @@ from coterie.errors import CoterieError, UsageError
 from coterie.files import write_json
 from coterie.methods import method_type
 from coterie.nn.pretrained import is_pretrained, open_pretrained
-from coterie.runs.backbone_files import check_fits, load_backbone, save_backbone, write_tensors
+from coterie.nn.pretrained.own_runs import check_shape
+from coterie.runs.backbone_files import BACKBONE_FILES, check_fits, load_backbone, save_backbone, write_tensors
 from coterie.runs.extractor import BackboneExtractor, Extractor
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Blueprint, Model
@@ -80,6 +81,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     try:
         values = {"architecture": None, **description}
         values = {name: values[name] for name in Blueprint.__dataclass_fields__}
+        check_shape(values["shape"])
         options = read(method_type(values["method"]).Config, values["options"], where="options")
         blueprint = read(Blueprint, {**values, "options": options})
         given = description["normalisation"]
@@ -117,8 +119,9 @@ def saved_files(folder: Path) -> dict[str, Path]:
     """
     files = {HUB_DESCRIPTION: _description_file(folder), WEIGHTS: folder / WEIGHTS}
     for part in _PARTS:
-        found = (path for path in sorted((folder / part).glob("*")) if path.suffix in (".json", ".safetensors"))
-        files |= {f"{part}/{path.name}": path for path in found}
+        # What else lies there was not read with the model, and is not passed on.
+        found = (folder / part / name for name in (DESCRIPTION, WEIGHTS, *BACKBONE_FILES))
+        files |= {f"{part}/{path.name}": path for path in found if path.is_file()}
     return files
 
 

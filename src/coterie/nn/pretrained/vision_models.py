@@ -92,6 +92,7 @@ def build(architecture: Architecture) -> nn.Module:
     """A model of this architecture with weights yet to be loaded."""
     transformers = _library(architecture.name)
     values = dict(architecture.settings["config"])
+    _check_codeless(values)
     with quietly():
         config = transformers.CONFIG_MAPPING[values.pop("model_type")].from_dict(values)
         _check_codeless(config)
@@ -148,10 +149,10 @@ def _check_sees(transformers: Any, config: Any, name: str) -> None:
 def _check_codeless(config: Any) -> None:
     """Raise a CoterieError where a configuration, at any depth, asks for code or for a pickle.
 
-    Those are attention kernels of the hub, and the path of a checkpoint that timm would unpickle.
+    Those are kernels of the hub, for attention among others, and the path of a checkpoint that timm would unpickle.
     """
     for name, value in _settings(config):
-        if "attn_implementation" in name and isinstance(value, str) and "/" in value:
+        if "implementation" in name and isinstance(value, str) and "/" in value:
             raise CoterieError(f"a kernel of the hub, {value}, is code, which coterie never executes")
         if name in _TIMMS and value:
             raise CoterieError(f"it hands arguments of its own to timm, by {name}, which might be a pickle's path")
