@@ -11,20 +11,22 @@ from pathlib import Path
 from coterie.errors import UsageError
 from coterie.text import printable
 
-# What a spreadsheet would take for a formula gets an apostrophe, which reading takes off again.
+# What a spreadsheet would take for a formula gets an apostrophe, which reading takes off again: at the beginning, and
+# after whatever parts cells or rows in the spreadsheets of some countries, where quotes do not always help.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-# Within quotes, semicolons and tabs part no cells either, as they do in the spreadsheets of some countries.
-_PARTING = re.compile('[",;\t\r\n]')
+_PARTED = re.compile(r"([;\t\r\n])(?='*[=+\-@\t\r])")
+_PARTED_GUARDED = re.compile(r"([;\t\r\n])'(?='*[=+\-@\t\r])")
+_QUOTED = re.compile('[",;\t\r\n]')
 
 
 def guarded(text: str) -> str:
     """Text no spreadsheet takes for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
+    return ("'" if _FORMULA.match(text) else "") + _PARTED.sub(r"\1'", text)
 
 
 def unguarded(text: str) -> str:
     """What `guarded` was given."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return _PARTED_GUARDED.sub(r"\1", text[1:] if text.startswith("'") and _FORMULA.match(text) else text)
 
 
 class Decimal(float):
@@ -43,7 +45,7 @@ def to_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _quoted(text: str) -> str:
     text = guarded(printable(text))
-    return '"{}"'.format(text.replace('"', '""')) if _PARTING.search(text) else text
+    return '"{}"'.format(text.replace('"', '""')) if _QUOTED.search(text) else text
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
