@@ -69,7 +69,11 @@ def module(path: Path, marker: Path) -> Path:
 def grown(path: Path, size: int, *, kind: int = zipfile.ZIP_DEFLATED) -> Path:
     """An `.npz` with zeros for images, which takes `size` bytes of memory and a small part of that on the disk."""
     part = bytes(1 << 24)
-    with zipfile.ZipFile(path, "w", kind, compresslevel=1) as archive, archive.open("images.npy", "w") as stream:
+    level = 9 if kind == zipfile.ZIP_BZIP2 else 1
+    with (
+        zipfile.ZipFile(path, "w", kind, compresslevel=level) as archive,
+        archive.open("images.npy", "w", force_zip64=True) as stream,
+    ):
         header = {"descr": "|u1", "fortran_order": False, "shape": (size // 64, 8, 8)}
         np.lib.format.write_array_header_1_0(stream, header)
         for _ in range(size // len(part)):

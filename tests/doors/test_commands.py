@@ -36,9 +36,8 @@ def test_the_intruders_would_execute_something(tmp_path: Path) -> None:
     assert len(intruders.endless()) < 1000
 
 
-def _own_method(place: Place) -> None:
-    path = place.run / "config.yaml"
-    path.write_text(path.read_text().replace("method: propos", "method: own:Method"))
+def _replaced(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
 
 
 def _cut(path: Path) -> None:
@@ -115,7 +114,10 @@ REFUSED: dict[str, tuple[str, int, str, Knock]] = {
         "report run",
         1,
         "code of your own, which is not loaded",
-        lambda p: (intruders.module(p.folder / "own.py", p.marker), _own_method(p)),
+        lambda p: (
+            intruders.module(p.folder / "own.py", p.marker),
+            _replaced(p.run / "config.yaml", "method: propos", "method: own:Method"),
+        ),
     ),
     "checkpoint": (
         RESUME,
@@ -259,6 +261,17 @@ REFUSED: dict[str, tuple[str, int, str, Knock]] = {
         lambda p: intruders.pickled(p.folder / "l.csv", p.marker),
     ),
     "labels, apply": ("apply run l.csv", 2, "l.csv", lambda p: intruders.pickled(p.folder / "l.csv", p.marker)),
+    "labelled.csv": (
+        "export run --coco c.json", 2, "labelled.csv", lambda p: intruders.pickled(p.run / "labelled.csv", p.marker)
+    ),
+    "a link in a run": (
+        RESUME, 2, "run/metrics.jsonl is a link, which would be written through",
+        lambda p: (p.unfinished(), (p.run / "metrics.jsonl").unlink(), (p.run / "metrics.jsonl").symlink_to(p.marker)),
+    ),
+    "config.yaml, vast images": (
+        RESUME, 1, "images may be up to 4096 pixels wide",
+        lambda p: _replaced(p.run / "config.yaml", "side: 8", "side: 99999"),
+    ),
     "images": (
         "fit photos -k 2 --out new",
         2,

@@ -17,6 +17,7 @@ from PIL import Image
 import intruders
 import tiny
 from coterie.cli import main
+from coterie.data.ingest import ingest
 from coterie.data.sources import open_source
 from coterie.errors import CoterieError
 from coterie.nn.pretrained import Architecture, build, open_pretrained
@@ -88,6 +89,20 @@ def test_data_sets_that_bring_code_or_pickles(tmp_path: Path) -> None:
     with contextlib.suppress(CoterieError):
         open_source(f"hf:{tmp_path / 'shards'}", image_column="png")
     assert not marker.exists()
+
+
+def test_a_table_names_no_file_of_this_machine(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    pictures = {name: tmp_path / name / "private.png" for name in ("set", "home")}
+    for path in pictures.values():
+        path.parent.mkdir()
+        Image.new("RGB", (8, 8)).save(path)
+    rows = [{"bytes": None, "path": str(path)} for path in pictures.values()]
+    features = datasets.Features({"image": {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}})
+    datasets.Dataset.from_dict({"image": rows}, features=features).to_parquet(tmp_path / "set" / "table.parquet")
+    store, skipped = ingest(open_source(f"hf:{tmp_path / 'set' / 'table.parquet'}"), 8)
+    assert [entry.reason for entry in skipped] == ["the row names a file that is not of this data set"]
+    assert len(store) == 1
 
 
 def _shard(path: Path, marker: Path) -> None:

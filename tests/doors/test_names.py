@@ -125,6 +125,19 @@ def test_links_among_the_images_are_not_written_through(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "to" / "x").iterdir()) == ["a.png", "b.png"]
 
 
+def test_a_run_is_not_written_through_its_links(place: Place) -> None:
+    victim = place.folder / "victim"
+    victim.write_text("mine")
+    for name in ("report.html", "evaluation.json"):
+        (place.run / name).unlink(missing_ok=True)
+        (place.run / name).symlink_to(victim)
+        (place.run / f".{name}.part").symlink_to(victim)
+    assert main(["report", "run", "--quiet"]) == 0
+    assert main(["evaluate", "run", "--quiet"]) == 0
+    assert victim.read_text() == "mine"
+    assert not (place.run / "report.html").is_symlink()
+
+
 def test_no_cell_is_a_formula_and_every_key_comes_back(tmp_path: Path) -> None:
     keys = FORMULAS + ACTING
     run = run_of(keys, tmp_path / "run")

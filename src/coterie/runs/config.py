@@ -14,7 +14,7 @@ from coterie.data.augment import AugmentConfig
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.methods import method_type
 from coterie.nn.backbones import backbone_names
-from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN
+from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, MOST_SIDE
 from coterie.train.config import TrainConfig
 from coterie.untrusted import read_yaml
 
@@ -57,6 +57,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.normalisation not in ("auto", "images", *STATISTICS):
             raise unknown("normalisation", self.normalisation, ("auto", "images", *STATISTICS))
+        if self.side > MOST_SIDE:
+            raise UsageError(f"images may be up to {MOST_SIDE} pixels wide, not {self.side}: lower --size")
         if self.side < 8 and self.side != 0:
             raise UsageError(f"images must be at least 8 pixels wide, not {self.side}: raise --size")
 

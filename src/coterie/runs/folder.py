@@ -121,6 +121,12 @@ class RunFolder:
         if self.root.exists() and (not self.root.is_dir() or any(not is_partial(path) for path in self.root.iterdir())):
             raise UsageError(f"{self.root} exists already and is not a run: give another --out")
 
+    def check_own(self) -> None:
+        """Raise a UsageError if a link lies here: what goes on would write through it, out of the folder."""
+        links = [path for path in sorted(self.root.iterdir()) if path.is_symlink()]
+        if links:
+            raise UsageError(f"{links[0]} is a link, which would be written through: put what it leads to in its place")
+
     def start(self, config: RunConfig) -> None:
         """Make the folder and write the configuration.
 

@@ -147,6 +147,7 @@ def _new(folder: RunFolder, request: Request) -> tuple[Source, RunConfig]:
 def _resumed(folder: RunFolder, request: Request) -> tuple[Source, RunConfig]:
     """The source and the configuration of a run that goes on."""
     saved = folder.read_config()
+    folder.check_own()
     source = open_source(request.source, **{name: getattr(saved.data, name) for name in READING})
     return source, _agreed(folder, saved, differences(saved, request, source.outline()))
 
