@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-# Photographs shrink to a half, digits to a fifth, black-on-white drawings to a fiftieth.
+# Photographs become smaller by a factor of 1.2, Fashion-MNIST by 1.8, drawings of a few lines by up to 62.
 _MOST_GROWTH = 100
 # What is small anyway may grow as it likes.
 _HARMLESS = 1 << 28
