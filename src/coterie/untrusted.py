@@ -44,12 +44,12 @@ def read_json(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def open_pack(path: Path) -> Iterator[Any]:
-    """The arrays of an `.npz` by name, as `numpy.load` gives them; pickles among them are refused.
+def open_pack(file: Path | BinaryIO) -> Iterator[Any]:
+    """The arrays of an `.npz`, at a path or open, by name, as `numpy.load` gives them; pickles are refused.
 
     Whatever else is wrong with a damaged one, its arrays may raise nearly anything when they are read.
     """
-    with path.open("rb") as stream:
+    with file.open("rb") if isinstance(file, Path) else contextlib.nullcontext(file) as stream:
         check_growth(stream)
         with np.load(stream, allow_pickle=False) as pack:
             if not isinstance(pack, np.lib.npyio.NpzFile):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -78,8 +79,10 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
 def stored_size(file: Path | BinaryIO) -> tuple[int, int] | None:
     """Width and height of the image in a file in pixels, from its header; None where it cannot be read."""
     try:
-        with Image.open(file, formats=FORMATS) as image:
-            return int(image.width), int(image.height)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
+            with Image.open(file, formats=FORMATS) as image:
+                return int(image.width), int(image.height)
     except Exception:
         return None
 

@@ -21,6 +21,13 @@ class Skipped:
     reason: str
 
 
+def file_below(root: Path, key: str) -> Path | None:
+    """The file a key names below `root`; None for a key that leads out of it, as a table of unknown origin may hold."""
+    path = Path(key)
+    outside = path.is_absolute() or path.drive or ".." in path.parts
+    return None if outside else root / path
+
+
 def find_images(root: Path) -> tuple[list[Path], list[Skipped]]:
     """Files below `root` that may be images, in a fixed order, and what was passed over.
 
@@ -54,13 +61,6 @@ def find_images(root: Path) -> tuple[list[Path], list[Skipped]]:
             else:
                 skipped.append(Skipped(_relative(path, root), f"not an image file type ({path.suffix})"))
     return sorted(images, key=lambda path: path.relative_to(root).as_posix()), skipped
-
-
-def file_below(root: Path, key: str) -> Path | None:
-    """The file a key names below `root`; None for a key that leads out of it, as a table of unknown origin may hold."""
-    path = Path(key)
-    outside = path.is_absolute() or path.drive or ".." in path.parts
-    return None if outside else root / path
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -22,15 +22,13 @@ def check(subject: Subject) -> None:
 def write(subject: Subject, target: Path) -> str:
     import coterie
     from coterie.data.decode import stored_size
-    from coterie.data.folder import file_below
     from coterie.files import write_json
     from coterie.text import printable
 
     table, (names, places) = subject.assignments, subject.classes
     images, annotations = [], []
     for place, key in enumerate(table.keys):
-        path = None if subject.images is None else file_below(subject.images, key)
-        size = None if path is None else stored_size(path)
+        size = stored_size(subject.files[key]) if key in subject.files else None
         image: dict[str, Any] = {"id": place + 1, "file_name": printable(key)}
         annotation: dict[str, Any] = {
             "id": place + 1,

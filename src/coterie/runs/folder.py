@@ -123,7 +123,7 @@ class RunFolder:
 
     def check_own(self) -> None:
         """Raise a UsageError if a link lies here: what goes on would write through it, out of the folder."""
-        links = [path for path in sorted(self.root.iterdir()) if path.is_symlink()]
+        links = [path for path in sorted(self.root.glob("*")) if path.is_symlink()]
         if links:
             raise UsageError(f"{links[0]} is a link, which would be written through: put what it leads to in its place")
 

@@ -62,6 +62,8 @@ def fit(
         return {}
     folder = RunFolder(out)
     with awaited():
+        if resume:
+            folder.check_own()
         tracking = Tracking(folder, track, listener)
         prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())
         if prepared is not None:
@@ -147,7 +149,6 @@ def _new(folder: RunFolder, request: Request) -> tuple[Source, RunConfig]:
 def _resumed(folder: RunFolder, request: Request) -> tuple[Source, RunConfig]:
     """The source and the configuration of a run that goes on."""
     saved = folder.read_config()
-    folder.check_own()
     source = open_source(request.source, **{name: getattr(saved.data, name) for name in READING})
     return source, _agreed(folder, saved, differences(saved, request, source.outline()))
 
