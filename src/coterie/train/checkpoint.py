@@ -73,6 +73,7 @@ class Checkpoint:
         try:
             method.load_state_dict(state["method"])
             optimizer.load_state_dict(state["optimizer"])
+            _check_shapes(optimizer)
         except (RuntimeError, ValueError, KeyError):
             raise CoterieError(f"{self.path} does not fit its config.yaml: start a new run") from None
         return int(state["epochs"]), float(state["seconds"])
@@ -89,3 +90,11 @@ class Checkpoint:
         if not isinstance(state, dict) or state.get("format") != FORMAT or not wanted <= state.keys():
             raise CoterieError(f"{self.path} is not a checkpoint this version reads: start a new run")
         return state
+
+
+def _check_shapes(optimizer: torch.optim.Optimizer) -> None:
+    """Raise a ValueError unless what is kept for a parameter has its shape, or is a number: torch compares none."""
+    for parameter, kept in optimizer.state.items():
+        for value in kept.values():
+            if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{tuple(value.shape)} is kept for {tuple(parameter.shape)}")
