@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 import types
 from collections.abc import Mapping
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -10,6 +11,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from coterie.errors import UsageError, unknown
 
 T = TypeVar("T")
+# A value of a few hundred bytes of YAML may be endless when it is written out.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
 
 
 def read(config_type: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
@@ -24,7 +28,7 @@ def read(config_type: type[T], values: Mapping[str, Any], *, where: str = "") ->
         UsageError: an unknown option, a missing one, or a value of the wrong type.
     """
     if not isinstance(values, Mapping):
-        raise UsageError(f"{where or 'configuration'}: expected options and values, got {values!r}")
+        raise UsageError(f"{where or 'configuration'}: expected options and values, got {shortened(values)}")
     hints = get_type_hints(config_type)
     fields = {field.name: field for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
     for name in values:
@@ -91,8 +95,13 @@ def _coerce_float(value: Any, where: str) -> float:
         raise _wrong(value, "a number", where) from None
 
 
+def shortened(value: Any) -> str:
+    """A value as a message shows it."""
+    return _SHORT.repr(value)
+
+
 def _wrong(value: Any, wanted: str, where: str) -> UsageError:
-    return UsageError(f"option '{where}' wants {wanted}, got {value!r}")
+    return UsageError(f"option '{where}' wants {wanted}, got {shortened(value)}")
 
 
 def _path(where: str, name: str) -> str:

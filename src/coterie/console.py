@@ -17,12 +17,20 @@ from coterie.evaluate.choose_k import Choice
 from coterie.evaluate.probe import ProbeScores
 from coterie.evaluate.reliability import Reliability
 from coterie.evaluate.stability import Stability
+from coterie.text import in_one_line, printable
 from coterie.workflow.apply import Applied
+
+
+class _Console(Console):
+    """Nothing that a file or a folder is called acts on the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)
 
 
 def results() -> Console:
     """Standard output, for what was asked for."""
-    return Console(highlight=False, soft_wrap=True)
+    return _Console(highlight=False, soft_wrap=True)
 
 
 def print_comparison(summary: dict[str, Any], out: Console) -> None:
@@ -40,7 +48,7 @@ def print_comparison(summary: dict[str, Any], out: Console) -> None:
     rows += [(f"  {name}", scores) for name, scores in summary.get("further", {}).items()]
     for name, row in rows:
         seconds = f"{row['seconds']:.1f}" if "seconds" in row else ""
-        table.add_row(name, *(f"{row[key]:.3f}" for key in ("acc", "nmi", "ari")), seconds)
+        table.add_row(Text(in_one_line(name)), *(f"{row[key]:.3f}" for key in ("acc", "nmi", "ari")), seconds)
     out.print(table)
 
 
@@ -58,7 +66,7 @@ def print_evaluation(evaluation: Evaluation, out: Console) -> None:
         cells = []
         for cluster, count in enumerate(evaluation.table[row]):
             cells.append(f"[bold]{count}[/]" if evaluation.matched.get(cluster) == row else str(count or "·"))
-        table.add_row(Text(name), *cells)
+        table.add_row(Text(in_one_line(name)), *cells)
     table.add_section()
     table.add_row("purity", *("–" if share != share else f"{share:.2f}" for share in evaluation.purity))
     out.print()

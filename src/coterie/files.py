@@ -23,7 +23,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """
     part = path.with_name(f".{path.name}{_PART}")
     try:
-        with part.open("wb") as stream:
+        part.unlink(missing_ok=True)  # What a kill left; a link, which a run from elsewhere may hold, is not followed.
+        with part.open("xb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from coterie.text import in_one_line
 from coterie.workflow.listener import Listener
 
 # Seconds between lines where there is no terminal to draw on.
@@ -30,7 +31,7 @@ class ConsoleListener(Listener):
         self._logged, self._told = 0.0, False
 
     def note(self, text: str) -> None:
-        self._console.print(Text(text))
+        self._console.print(Text(in_one_line(text)))
 
     def begin(self, stage: str, total: int, unit: str) -> None:
         self._stage = Stage(stage, total, unit)

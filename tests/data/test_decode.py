@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coterie.data.decode import Unreadable, decode_file, fit_square, stored_size
+from coterie.data.decode import Unreadable, decode_file, stored_size
+from coterie.data.pixels import fit_square
 
 
 def save(image: Image.Image, path: Path, **options: object) -> Path:

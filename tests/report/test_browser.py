@@ -15,6 +15,9 @@ from PIL import Image
 from coterie.cli import main
 from coterie.data.arrays import ArraySource
 from coterie.data.sources import open_source
+from coterie.runs.folder import RunFolder
+from coterie.runs.tables import guarded
+from coterie.text import printable
 from small import finished_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -262,6 +265,66 @@ def test_hostile_names_are_inert(browser: Any, tmp_path: Path) -> None:
     visit.context.close()
     assert visit.troubles == []
     assert main(["apply", str(run), str(tmp_path / "labels.csv"), "--quiet"]) == 0
+
+
+# Markup that would run, show itself or fetch something, as far as file names can hold it.
+MARKUP = (
+    "<img src=x onerror=window.broken=1>",
+    "<svg onload=window.broken=1>",
+    "<iframe srcdoc='x'>",
+    "'\"><marquee onstart=window.broken=1>",
+    "<link rel=stylesheet href=%2F%2Fhost.invalid%2Fa.css>",
+    "<meta http-equiv=refresh content=0;url=%2F%2Fhost.invalid>",
+    "</title><body onfocus=window.broken=1 autofocus>",
+    "x;=1\t+1",
+    "{{ 7 * 7 }}{% raw %}",
+)
+
+
+def test_names_in_every_place_of_the_page_are_text(browser: Any, tmp_path: Path) -> None:
+    photos = tmp_path / f"{MARKUP[0]}{MARKUP[6].replace('/', '')}"
+    for place, name in enumerate(MARKUP):
+        folder = photos / f"{name.replace('/', '')}"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (9, 9), (20 * place, 9, 9)).save(folder / f"{name.replace('/', '')}.png")
+        Image.new("RGB", (9, 9), (9, 20 * place, 9)).save(folder / f"other{place}.png")
+        (folder / f"skipped{name.replace('/', '')}.<b class=injected>").write_text("")
+    source = open_source(photos, labels_from_folders=True)
+    run = finished_run(tmp_path / "run", source, np.arange(len(source.keys)) % 2, name=str(photos))
+    folder = RunFolder(run)
+    settings = folder.config.read_text()
+    folder.config.write_text(f"{settings}# </pre><script>window.broken=1</script><b class=injected>\n")
+    folder.metrics.write_text('{"epoch": 1, "losses": {"<b class=injected> $\\\\x{$": 1.0}}\n')
+    assert main(["report", str(run), "--quiet"]) == 0
+    visit = Visit(browser, run / "report.html")
+    rows = visit.labels(tmp_path / "labels.csv")
+    assert [row["key"] for row in rows] == [guarded(printable(key)) for key in source.keys]  # As the table has them.
+    named = [{**row, "label": MARKUP[place % len(MARKUP)]} for place, row in enumerate(rows)]
+    with (tmp_path / "named.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, ["key", "label", "mixed", "cluster"])
+        writer.writeheader()
+        writer.writerows(named)
+    visit.page.get_by_label("Load labels.csv").set_input_files(tmp_path / "named.csv")
+    expect(visit.page.locator("#progress")).to_contain_text("named")
+    for name in MARKUP:
+        expect(visit.page.locator("article:visible .title").filter(has_text=name)).to_have_count(1)
+    visit.page.locator("#images-grid button").first.click()
+    for details in visit.page.locator("details").all():
+        details.evaluate("(found) => (found.open = true)")
+    visit.page.mouse.wheel(0, 20_000)
+    visit.page.get_by_label("Find images by file name").fill("<")
+    body = visit.page.locator("body")
+    for words in ("skipped<img src=x", "</pre><script>window.broken=1</script>", "<b class=injected> $", "{{ 7 * 7 }}"):
+        assert words in body.text_content()
+    assert visit.page.locator("script:not([type])").count() == 1
+    foreign = (
+        ".injected, svg, iframe, marquee, link, body[onfocus], [onerror], [onload], [onstart], meta[content^='0;']"
+    )
+    assert visit.page.locator(foreign).count() == 0
+    assert visit.page.evaluate("window.broken") is None
+    visit.context.close()
+    assert visit.troubles == []
+    assert main(["apply", str(run), str(tmp_path / "named.csv"), "--quiet"]) == 0
 
 
 def test_without_scripts_the_page_still_reads_well(browser: Any, run: Path) -> None:

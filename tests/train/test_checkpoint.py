@@ -58,6 +58,19 @@ def test_damaged_and_hostile_files_are_refused_and_execute_nothing(
     assert not (tmp_path / "hostile-was-here").exists()
 
 
+def test_what_is_kept_for_a_parameter_has_its_shape(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", 1)
+    method, optimizer = parts()
+    method.layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    checkpoint.save(method, optimizer, epochs=1, seconds=1, last=True)
+    assert checkpoint.restore(*parts())[0] == 1
+    optimizer.state[method.layer.weight]["momentum_buffer"] = torch.zeros(1).expand(10**9)
+    checkpoint.save(method, optimizer, epochs=2, seconds=1, last=True)
+    with pytest.raises(CoterieError, match=r"does not fit its config\.yaml"):
+        checkpoint.restore(*parts())
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")

@@ -54,5 +54,7 @@ def _going_on(options: argparse.Namespace, given: list[str], word: str) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"coterie: {' '.join(message.split())}", file=sys.stderr)
+    from coterie.text import printable
+
+    print(f"coterie: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code

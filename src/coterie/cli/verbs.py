@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from coterie.cli.listening import Listening
+from coterie.text import printable
 
 # Where a format's word stands alone, it names its file itself.
 OWN_NAME = object()
@@ -132,7 +133,7 @@ def report(options: argparse.Namespace) -> None:
 
     path = rebuild_report(options.folder, options.source)
     if not options.quiet:
-        print(path.resolve())
+        print(printable(str(path.resolve())))
 
 
 def export(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,8 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from coterie.data.base import OneByOne, Outline, looks_grey
-from coterie.data.decode import fit_square, to_rgb
 from coterie.data.folder import Skipped
+from coterie.data.pixels import fit_square
 from coterie.errors import UsageError
 
 
@@ -42,7 +43,7 @@ class ArraySource(OneByOne):
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
         pixels = self._images[place]
         image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-        return fit_square(to_rgb(image), side)
+        return fit_square(image, side)
 
 
 def folder_labels(keys: Sequence[str], name: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
@@ -78,7 +79,7 @@ def checked_keys(keys: list[str] | None, count: int, name: str) -> list[str]:
     if len(keys) != count:
         raise UsageError(f"{name}: {count} images but {len(keys)} keys")
     if len(set(keys)) != len(keys):
-        twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+        twice = Counter(keys).most_common(1)[0][0]
         raise UsageError(f"{name}: key '{twice}' occurs more than once; keys must be distinct")
     return keys
 
@@ -99,6 +100,10 @@ def numbered_labels(
     if array.dtype.kind not in "iub":
         raise UsageError(f"{name}: labels must be whole numbers or strings, not {array.dtype}")
     values = array.astype(np.int64)
+    if not class_names and int(values.max()) >= count:  # Numbers such as years, of which few occur.
+        known, places = np.unique(values, return_inverse=True)
+        unknown = int((known < 0).sum())
+        return np.maximum(places - unknown, -1), tuple(str(number) for number in known[unknown:])
     if int(values.max()) >= len(class_names) and class_names:
         raise UsageError(f"{name}: label {values.max()} has no name among the {len(class_names)} class_names")
     return values, class_names or tuple(str(number) for number in range(max(0, int(values.max()) + 1)))

@@ -10,23 +10,24 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, UnidentifiedImageError
-from torch.nn import functional as F
 
-# Larger ones are taken for decompression bombs: about 0.5 GB of pixels.
-MAX_PIXELS = 178_000_000
+from coterie.data.pixels import fit_square
+
+# Others that Pillow knows may start programs, as EPS does. A JPEG of several pictures (MPO) begins as any JPEG.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
+# What a decoder may hold of one image, in bytes: 178 megapixels of plain colour, which is what Pillow takes for bombs.
+_MOST_BYTES = 1 << 30
 # Images above this are decoded one at a time, so that memory stays bounded however many cores there are.
-_LARGE_PIXELS = 25_000_000
+_LARGE_BYTES = 100_000_000
 _large = threading.Lock()
-# Images more than this many times too large are reduced by blocks before they are resized.
-_REDUCED = 6
 
 _ORIENTATION_TAG = 0x0112
+_BITS, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 258, 278, 322, 323
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -64,12 +65,10 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
         Unreadable: with the reason; no other exception leaves this function, whatever the file holds.
     """
     try:
-        with _opened(file) as stream, Image.open(stream) as image:
-            _check_size(image)
-            image.draft(None, (side, side))
-            heavy = image.width * image.height > _LARGE_PIXELS
-            with _large if heavy else contextlib.nullcontext():
-                square = fit_square(to_rgb(image), side)
+        with _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
+            needed = _room_for(image, side)
+            with _large if needed > _LARGE_BYTES else contextlib.nullcontext():
+                square = fit_square(image, side)
             turned = _TRANSPOSITIONS.get(_orientation(image))
         return square if turned is None else np.asarray(Image.fromarray(square).transpose(turned))
     except Unreadable:
@@ -79,7 +78,7 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
             "the file is empty" if _is_empty(file) else "not an image, or of a kind that is not known"
         ) from None
     except Image.DecompressionBombError:
-        raise Unreadable(f"too large: over {MAX_PIXELS // 1_000_000} megapixels") from None
+        raise Unreadable("too large: over 178 megapixels") from None
     except MemoryError:
         raise Unreadable("not enough memory to decode it") from None
     except Exception as error:  # Decoders raise nearly anything on damaged files.
@@ -92,40 +91,10 @@ def stored_size(file: Path | BinaryIO) -> tuple[int, int] | None:
     try:
         with warnings.catch_warnings(), _opened(file) as stream:
             warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
-            with Image.open(stream) as image:
+            with Image.open(stream, formats=FORMATS) as image:
                 return int(image.width), int(image.height)
     except Exception:
         return None
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB over white from any mode: palettes, grey, alpha, CMYK, 16-bit and floating point among them."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_to_eight_bits(np.asarray(image)))
-    if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def fit_square(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
-    """The central square of an RGB image, resized to `side` pixels with antialiasing: (side, side, 3)."""
-    short = min(image.size)
-    left, top = (image.width - short) // 2, (image.height - short) // 2
-    if image.width != image.height:
-        # Cutting is cheaper than copying what is cut away out of Pillow.
-        image = image.crop((left, top, left + short, top + short))
-    if short > _REDUCED * side:
-        # Averaging whole blocks first costs little and is not to be seen in the end.
-        image = image.reduce(int(short / side / 2))
-    pixels = np.array(image)
-    if image.width == side:
-        return pixels
-    # The same filter as Pillow's, several times as fast.
-    channels_first = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
-    resized = F.interpolate(channels_first, (side, side), mode="bicubic", antialias=True)
-    return resized[0].permute(1, 2, 0).numpy()
 
 
 @contextlib.contextmanager
@@ -152,23 +121,47 @@ def _is_empty(file: Path | BinaryIO) -> bool:
     return (file.stat().st_size if isinstance(file, Path) else file.seek(0, os.SEEK_END)) == 0
 
 
-def _to_eight_bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Intensities of more than eight bits to 0..255, by the range their kind implies."""
-    intensities = np.nan_to_num(values.astype(np.float64))
-    highest = float(intensities.max(initial=0.0))
-    if np.issubdtype(values.dtype, np.floating) and highest <= 1.0:
-        full = 1.0
-    else:
-        full = 65535.0 if values.dtype.itemsize == 2 or highest > 255.0 else 255.0
-    return np.clip(np.rint(intensities * (255.0 / full)), 0, 255).astype(np.uint8)
+def _room_for(image: Image.Image, side: int) -> int:
+    """Bytes that decoding takes, told by the header, once JPEG is set to the scale that suffices for `side`.
 
-
-def _check_size(image: Image.Image) -> None:
+    Raises:
+        Unreadable: they are more than `_MOST_BYTES`.
+    """
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise Unreadable(f"too large: {width}×{height} pixels is over {MAX_PIXELS // 1_000_000} megapixels")
     if min(width, height) < 1:
         raise Unreadable("it has no pixels")
+    held = _held_beside(image)
+    image.draft(None, (side, side))
+    needed = image.width * image.height * _bytes_per_pixel(image.mode) + held
+    if needed > _MOST_BYTES:
+        raise Unreadable(
+            f"too large: {width}×{height} pixels take {needed / 1e9:.1f} GB to decode, {_MOST_BYTES / 1e9:.1f} GB is "
+            "the most: make it smaller, or a JPEG that is not progressive"
+        )
+    return needed
+
+
+def _bytes_per_pixel(mode: str) -> int:
+    """Of Pillow's memory."""
+    if mode in ("1", "L", "P"):
+        return 1
+    return 2 if mode.startswith("I;16") else 4
+
+
+def _held_beside(image: Image.Image) -> int:
+    """Bytes that a decoder holds beside Pillow's pixels: some need the whole image, or more, at once."""
+    area = image.width * image.height
+    if image.format == "WEBP":
+        return 12 * area  # Two canvases and a copy, with four channels each.
+    if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
+        return 2 * len(image.getbands()) * area  # The coefficients of all scans.
+    if image.format == "TIFF":
+        tags: Any = image.tag_v2  # type: ignore[attr-defined]
+        bits = tags.get(_BITS, (1,))
+        tile = int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0))
+        strip = image.width * min(image.height, int(tags.get(_ROWS_PER_STRIP, image.height)))
+        return (tile or strip) * max(1, sum(int(each) for each in bits) // 8)
+    return 0
 
 
 def _orientation(image: Image.Image) -> int:

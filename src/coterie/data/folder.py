@@ -21,6 +21,13 @@ class Skipped:
     reason: str
 
 
+def file_below(root: Path, key: str) -> Path | None:
+    """The file a key names below `root`; None for a key that leads out of it, as a table of unknown origin may hold."""
+    path = Path(key)
+    outside = path.is_absolute() or path.drive or ".." in path.parts
+    return None if outside else root / path
+
+
 def find_images(root: Path) -> tuple[list[Path], list[Skipped]]:
     """Files below `root` that may be images, in a fixed order, and what was passed over.
 

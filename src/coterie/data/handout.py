@@ -47,13 +47,13 @@ def take(folder: Path) -> Rows:
     try:
         about = json.loads((folder / "about.json").read_text("utf-8"))
         values = np.load(about.get("file", folder / "values.npy"), mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if "shape" in about:
+            values = values[tuple(slice(length) for length in about["shape"])]
+        if about["kind"] == "features":
+            return Features(np.ascontiguousarray(values), about["keys"], origin=about["origin"])
+        return Store(values, about["keys"])
+    except Exception as error:  # Half-written or tampered files raise nearly anything.
         raise CoterieError(
             f"{folder} cannot be read by this process ({error}): every node needs the run's folder, so give an --out "
             "on a disk they share"
         ) from None
-    if "shape" in about:
-        values = values[tuple(slice(length) for length in about["shape"])]
-    if about["kind"] == "features":
-        return Features(np.ascontiguousarray(values), about["keys"], origin=about["origin"])
-    return Store(values, about["keys"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import statistics
 import sys
@@ -35,13 +36,23 @@ class HubSource(OneByOne):
         table: a `datasets.Dataset`.
         name: as the user gave it.
         image_column: of images, or of encoded images as bytes; empty takes the only such column.
+        roots: the folders where files that the table names may lie; None for any.
         label_column: used for evaluation only; empty takes `label`, or the only column of classes, if there is one.
 
     Raises:
         UsageError: no such column, several that might be meant, or no rows.
     """
 
-    def __init__(self, table: Any, name: str, *, image_column: str = "", label_column: str = "") -> None:
+    def __init__(
+        self,
+        table: Any,
+        name: str,
+        *,
+        image_column: str = "",
+        label_column: str = "",
+        roots: Sequence[Path] | None = None,
+    ) -> None:
+        self._roots = None if roots is None else [root.resolve() for root in roots]
         self._column = chosen_image_column(table.features, image_column, name)
         if len(table) == 0:
             raise UsageError(f"{name} holds no rows")
@@ -79,7 +90,14 @@ class HubSource(OneByOne):
             held = held.get("bytes") or (Path(held["path"]) if held.get("path") else None)
         if held is None:
             raise Unreadable("the row holds no image")
+        if isinstance(held, Path) and self._roots is not None and not self._within(held):
+            raise Unreadable("the row names a file that is not of this data set")
         return held if isinstance(held, Path) else io.BytesIO(held)
+
+    def _within(self, path: Path) -> bool:
+        # The hub's cache holds links to where its files are.
+        found = [Path(os.path.abspath(path)), path.resolve()]  # noqa: PTH100
+        return any(place.is_relative_to(root) for place in found for root in self._roots or ())
 
 
 def open_hub(source: str, *, subset: str = "", image_column: str = "", label_column: str = "") -> HubSource:
@@ -97,7 +115,16 @@ def open_hub(source: str, *, subset: str = "", image_column: str = "", label_col
     datasets = require("datasets", extra="datasets", what=source)
     with quietly(), _without_bars(datasets):
         table = _load(datasets, source, name, split, subset)
-    return HubSource(table, source, image_column=image_column, label_column=label_column)
+    roots = _roots(datasets, Path(name))
+    return HubSource(table, source, image_column=image_column, label_column=label_column, roots=roots)
+
+
+def _roots(datasets: Any, path: Path) -> list[Path]:
+    """Where a data set's own files lie: a table of unknown origin may name others, such as this user's pictures."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    caches = [Path(place).expanduser() for place in (HF_HUB_CACHE, datasets.config.HF_DATASETS_CACHE)]
+    return [*caches, *([path if path.is_dir() else path.parent] if path.exists() else [])]
 
 
 def chosen_image_column(features: Mapping[str, Any], asked: str, name: str) -> str:

@@ -11,6 +11,7 @@ from coterie.data.arrays import ArraySource, checked_keys, numbered_labels
 from coterie.data.base import Source
 from coterie.data.features import Features, checked_features
 from coterie.errors import UsageError
+from coterie.untrusted import open_pack
 
 
 def read_pack(stream: BinaryIO, name: str) -> Source:
@@ -20,7 +21,7 @@ def read_pack(stream: BinaryIO, name: str) -> Source:
         UsageError: no plain arrays, no `images` or `features` among them, or of the wrong kind.
     """
     try:
-        with np.load(stream, allow_pickle=False) as pack:
+        with open_pack(stream) as pack:
             kind = next((kind for kind in ("images", "features") if kind in pack.files), None)
             if kind is None:
                 found = ", ".join(pack.files) or "nothing"
@@ -32,8 +33,8 @@ def read_pack(stream: BinaryIO, name: str) -> Source:
     except Exception as error:  # A damaged archive raises nearly anything; object arrays raise ValueError.
         raise UsageError(f"{name} cannot be read as an .npz of plain arrays: {error}") from None
     if "keys" in beside:
-        beside["keys"] = [str(key) for key in beside["keys"]]
-    beside["class_names"] = tuple(str(label) for label in beside.get("class_names", ()))
+        beside["keys"] = [str(key) for key in np.ravel(beside["keys"])]
+    beside["class_names"] = tuple(str(label) for label in np.ravel(beside.get("class_names", ())))
     return ArraySource(values, **beside, name=name) if kind == "images" else given_features(values, beside, name)
 
 

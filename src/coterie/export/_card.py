@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import statistics
 from typing import Any
 
@@ -12,6 +13,7 @@ from coterie.config import flat, plain
 from coterie.export._network import describe_input, preparation, takes_images
 from coterie.export.base import Subject
 from coterie.runs.extractor import BackboneExtractor
+from coterie.text import in_one_line
 
 # Where things lay is nobody else's business.
 _PRIVATE = ("data.source", "data.features_from")
@@ -26,7 +28,7 @@ def model_card(subject: Subject) -> str:
 
 
 def _content(subject: Subject) -> dict[str, Any]:
-    model, summary = subject.model, subject.summary
+    model, summary, extractor = subject.model, subject.summary, subject.model.extractor
     sizes = summary.get("cluster_sizes")
     images, normalisation = takes_images(model), model.normalisation
     return {
@@ -41,7 +43,7 @@ def _content(subject: Subject) -> dict[str, Any]:
         "outliers": summary.get("outliers"),
         "scores": _scores(summary),
         "dimensions": model.groups.centers.shape[1],
-        "pretrained": model.extractor.pretrained.label if isinstance(model.extractor, BackboneExtractor) else None,
+        "pretrained": _inert(extractor.pretrained.label) if isinstance(extractor, BackboneExtractor) else None,
         "input": describe_input(model, "uint8"),
         "preparation": preparation(model),
         "mean": _numbers(normalisation.mean) if normalisation is not None else None,
@@ -54,14 +56,21 @@ def _scores(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
     if "acc" not in summary:
         return {}
     rows = {f"coterie ({summary['method']})": summary, **summary.get("further", {})}
-    return {**rows, summary["baseline"]["method"]: summary["baseline"]}
+    rows[summary["baseline"]["method"]] = summary["baseline"]
+    return {_inert(name): row for name, row in rows.items()}
 
 
 def _settings(subject: Subject) -> dict[str, str]:
     """Every setting by its full name, as text for a cell of a table."""
     given = plain(subject.model.blueprint) if subject.config is None else plain(subject.config)
     settings = {"coterie": coterie.__version__, **flat(given), "backbone": subject.model.blueprint.backbone}
-    return {name: str(value).replace("|", "\\|") for name, value in settings.items() if name not in _PRIVATE}
+    return {name: _inert(str(value)) for name, value in settings.items() if name not in _PRIVATE}
+
+
+def _inert(text: str) -> str:
+    """Text that Markdown takes for text, in a cell of a table or elsewhere: no markup, no link, no code."""
+    text = html.escape(in_one_line(text), quote=False).replace("](", "]&#40;")
+    return text.replace("|", "\\|").replace("`", "&#96;")
 
 
 def _numbers(values: tuple[float, ...]) -> str:

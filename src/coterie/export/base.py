@@ -73,6 +73,16 @@ class Subject:
         return path if path is not None and path.is_dir() else None
 
     @cached_property
+    def files(self) -> dict[str, Path]:
+        """The images' files by key, as far as they are there: found by walking their folder, as a key may lead out."""
+        from coterie.data.folder import find_images
+        from coterie.text import printable
+
+        folder = self.images
+        found = [] if folder is None else find_images(folder)[0]
+        return {printable(path.relative_to(folder or path).as_posix()): path for path in found}
+
+    @cached_property
     def names(self) -> list[str]:
         """Of the K clusters: the label most of its images were given, or as the page has them."""
         clusters = self.model.blueprint.clusters if self.config is None else self.config.clusters

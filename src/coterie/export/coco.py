@@ -23,12 +23,12 @@ def write(subject: Subject, target: Path) -> str:
     import coterie
     from coterie.data.decode import stored_size
     from coterie.files import write_json
-    from coterie.runs.assignments import printable
+    from coterie.text import printable
 
     table, (names, places) = subject.assignments, subject.classes
     images, annotations = [], []
     for place, key in enumerate(table.keys):
-        size = None if subject.images is None else stored_size(subject.images / key)
+        size = stored_size(subject.files[key]) if key in subject.files else None
         image: dict[str, Any] = {"id": place + 1, "file_name": printable(key)}
         annotation: dict[str, Any] = {
             "id": place + 1,

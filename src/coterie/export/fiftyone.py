@@ -28,7 +28,7 @@ def check(subject: Subject) -> None:
 
 def write(subject: Subject, target: Path) -> str:
     from coterie.files import write_json
-    from coterie.runs.assignments import printable
+    from coterie.text import printable
 
     table, (names, places) = subject.assignments, subject.classes
     labels = {
@@ -53,8 +53,17 @@ def _keys(keys: Sequence[str], images: Path | None) -> list[str]:
             raise UsageError(
                 f"--fiftyone: FiftyOne cannot tell '{key}' from another '{name}': its images are not there"
             )
-        found.append(name if times[name] == 1 or images is None else str((images / key).resolve()))
+        found.append(name if times[name] == 1 or images is None else _absolute(images, key))
     return found
+
+
+def _absolute(images: Path, key: str) -> str:
+    from coterie.data.folder import file_below
+
+    path = file_below(images, key)
+    if path is None:
+        raise UsageError(f"--fiftyone: the key '{key}' leads out of {images}")
+    return str(path.resolve())
 
 
 def _without_ending(key: str) -> str:

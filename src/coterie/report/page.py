@@ -27,6 +27,8 @@ from coterie.report.sheets import PIXEL_ART
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
+from coterie.text import printable
+from coterie.untrusted import read_matrix
 
 # In the order they build on each other.
 _SCRIPTS = ("run", "groups", "table", "pictures", "view", "points", "map", "inspector", "cards", "images", "start")
@@ -61,7 +63,7 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
         animation=_animation(folder),
         agreement=_agreement(assignments),
         curves=curves(folder.read_metrics()),
-        settings=folder.config.read_text(encoding="utf-8"),
+        settings=printable(folder.config.read_text(encoding="utf-8", errors="replace")),
         skipped=folder.read_skipped(),
         pixelated=config.data.side <= PIXEL_ART,
         script=script,
@@ -112,12 +114,12 @@ def read_embeddings(folder: RunFolder, count: int) -> npt.NDArray[np.float32]:
         CoterieError: the file is missing or damaged.
     """
     try:
-        embeddings = np.load(folder.embeddings, allow_pickle=False)
-        if embeddings.ndim != 2 or len(embeddings) != count:
+        embeddings = read_matrix(folder.embeddings)
+        if len(embeddings) != count:
             raise ValueError
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError):
         raise CoterieError(f"{folder.embeddings} is missing or damaged: repeat the run") from None
-    return np.asarray(embeddings, dtype=np.float32)
+    return embeddings
 
 
 def _animation(folder: RunFolder) -> str | None:

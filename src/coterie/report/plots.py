@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from coterie.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,14 +130,18 @@ def reliability_curves(found: Mapping[str, Reliability]) -> bytes:
         x, colour = [level.confidence for level in levels], _LINES[place % len(_LINES)]
         right.plot(x, [level.right for level in levels], color=colour, linewidth=1.6, marker="o", markersize=3)
         share.plot(
-            x, [level.share for level in levels], color=colour, linewidth=1.6, marker="o", markersize=3, label=name
-        )
+            x, [level.share for level in levels], color=colour, linewidth=1.6, marker="o", markersize=3,
+            label=printable(name),
+        )  # fmt: skip
     for axes, title in ((right, "Right, of these"), (share, "Share of all images")):
         axes.set_title(title, fontsize=10, loc="left", color=_INK)
         _plain_frame(axes, "confidence of at least")
-    share.legend(frameon=False, labelcolor=_INK, fontsize=8)
+    for text in share.legend(frameon=False, labelcolor=_INK, fontsize=8).get_texts():
+        text.set_parse_math(False)  # The name of a folder, where dollar signs are no formula.
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=120)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of letters that no font has.
+        figure.savefig(stream, format="png", dpi=120)
     return stream.getvalue()
 
 

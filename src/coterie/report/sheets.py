@@ -79,8 +79,16 @@ def make_sheets(rows: Sequence[int], tiles: npt.NDArray[np.uint8], *, budget: in
 
 
 def tiles_of(encoded: Sequence[bytes]) -> npt.NDArray[np.uint8]:
-    """Encoded square pictures as tiles of one size (n, S, S, 3), at the side that suits so many."""
-    images = [Image.open(io.BytesIO(data)).convert("RGB") for data in encoded]
+    """Encoded square pictures as tiles of one size (n, S, S, 3), at the side that suits so many.
+
+    Raises:
+        OSError, ValueError: one is no such picture.
+    """
+    # Only what we write ourselves: other kinds may start programs, and other sizes fill the memory.
+    opened = [Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) for data in encoded]
+    if any(max(image.size) > _SHEET_SIDE for image in opened):
+        raise ValueError("a picture is too large")
+    images = [image.convert("RGB") for image in opened]
     side = min(side_for(len(images)), max(image.width for image in images))
     return np.stack([np.asarray(image.resize((side, side), Image.Resampling.LANCZOS)) for image in images])
 

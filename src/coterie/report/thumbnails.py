@@ -17,6 +17,7 @@ from PIL import Image
 from coterie.errors import CoterieError
 from coterie.files import write_atomically
 from coterie.report.sheets import PIXEL_ART, Sheets, make_sheets, tiles_of
+from coterie.untrusted import open_pack
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,19 @@ class Thumbnails:
         return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
     def every_sheet(self) -> Sheets | None:
-        """The sheets, or in older runs sheets of what there is; None for a run without pictures."""
+        """The sheets, or in older runs sheets of what there is; None for a run without pictures.
+
+        Raises:
+            CoterieError: a picture is none.
+        """
         if self.sheets is not None or not self.encoded:
             return self.sheets
         rows = sorted(self.encoded)
-        return make_sheets(rows, tiles_of([self.encoded[row] for row in rows]))
+        try:
+            tiles = tiles_of([self.encoded[row] for row in rows])
+        except (OSError, ValueError) as error:
+            raise CoterieError(f"the run's thumbnails.npz is damaged ({error}): build the page with --source") from None
+        return make_sheets(rows, tiles)
 
     def save(self, path: Path) -> None:
         """Write one `.npz` of plain arrays: rows, offsets and the pictures' bytes, and the same of the sheets."""
@@ -72,14 +81,14 @@ class Thumbnails:
             CoterieError: the file is missing or damaged.
         """
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as pack:
+            with open_pack(path) as pack:
                 encoded = dict(zip(pack["rows"].tolist(), _parted("", pack), strict=True))
                 if "sheet_rows" not in pack.files:
                     return Thumbnails(encoded)
-                side, columns = pack["sheet_layout"].tolist()
+                side, columns = map(int, pack["sheet_layout"].tolist())
                 return Thumbnails(encoded, Sheets(side, columns, pack["sheet_rows"].tolist(), _parted("sheet_", pack)))
-        except Exception as error:
-            raise CoterieError(f"{path} is missing or damaged: resume the run to write it again") from error
+        except Exception:  # Damaged or tampered files raise nearly anything.
+            raise CoterieError(f"{path} is missing or damaged: resume the run to write it again") from None
 
 
 def _joined(prefix: str, parts: Sequence[bytes]) -> dict[str, Any]:
@@ -89,4 +98,6 @@ def _joined(prefix: str, parts: Sequence[bytes]) -> dict[str, Any]:
 
 def _parted(prefix: str, pack: Any) -> list[bytes]:
     offsets, data = pack[f"{prefix}offsets"].tolist(), pack[f"{prefix}data"].tobytes()
+    if sorted(offsets) != offsets or offsets[0] < 0 or offsets[-1] > len(data):
+        raise ValueError("its pictures overlap")
     return [data[start:end] for start, end in pairwise(offsets)]

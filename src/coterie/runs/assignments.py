@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from coterie.cluster.groups import Grouping
 from coterie.errors import CoterieError, UsageError
-from coterie.runs.tables import by_key, read_table
+from coterie.runs.tables import Decimal, by_key, read_table, to_csv
+from coterie.text import printable
+
+T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True)
@@ -48,20 +50,16 @@ class Assignments:
     def to_csv(self) -> str:
         """Columns key, cluster, confidence, outlier (0 or 1), and outlier_score and label if they are known."""
         columns: dict[str, Iterable[object]] = {
-            "key": map(printable, self.keys),
+            "key": self.keys,
             "cluster": self.clusters.tolist(),
-            "confidence": (f"{value:.6f}" for value in self.confidence),
+            "confidence": map(Decimal, self.confidence),
             "outlier": self.outlier.astype(int).tolist(),
         }
         if self.outlier_score is not None:
-            columns["outlier_score"] = (f"{value:.6f}" for value in self.outlier_score)
+            columns["outlier_score"] = map(Decimal, self.outlier_score)
         if self.labels is not None:
-            columns["label"] = map(printable, self.labels)
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
-        return stream.getvalue()
+            columns["label"] = self.labels
+        return to_csv([*columns], zip(*columns.values(), strict=True))
 
     @staticmethod
     def read(path: Path) -> Assignments:
@@ -71,19 +69,25 @@ class Assignments:
             CoterieError: the file is not such a table.
         """
         try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                rows = list(csv.DictReader(stream, strict=True))
-            known = rows[0].keys() if rows else ()
+            rows = read_table(path, ("key", "cluster", "confidence", "outlier"))
+            scored = "outlier_score" in rows[0]
             return Assignments(
                 [row["key"] for row in rows],
-                np.array([int(row["cluster"]) for row in rows], dtype=np.int64),
-                np.array([float(row["confidence"]) for row in rows]),
+                # There are never more clusters than images.
+                np.array([_within(int(row["cluster"]), len(rows) - 1) for row in rows], dtype=np.int64),
+                np.array([_within(float(row["confidence"]), 1) for row in rows]),
                 np.array([row["outlier"] == "1" for row in rows]),
-                [row["label"] for row in rows] if "label" in known else None,
-                np.array([float(row["outlier_score"]) for row in rows]) if "outlier_score" in known else None,
+                [row["label"] for row in rows] if "label" in rows[0] else None,
+                np.array([_within(float(row["outlier_score"]), np.inf) for row in rows]) if scored else None,
             )
-        except (OSError, KeyError, ValueError, TypeError, csv.Error):
+        except ValueError:
             raise CoterieError(f"{path} is missing or damaged: resume the run to write it again") from None
+
+
+def _within(value: T, most: float) -> T:
+    if not 0 <= value <= most:
+        raise ValueError(f"{value} does not lie between 0 and {most}")
+    return value
 
 
 def read_labels(path: Path, keys: Sequence[str]) -> list[str]:
@@ -97,8 +101,3 @@ def read_labels(path: Path, keys: Sequence[str]) -> list[str]:
     if not any(labels):
         raise UsageError(f"{path} labels none of the run's images; its keys must be those of assignments.csv")
     return labels
-
-
-def printable(text: str) -> str:
-    """Text that UTF-8 can hold: file names of other encodings get backslash escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from coterie.config import plain, read
 from coterie.errors import CoterieError
 from coterie.files import write_atomically, write_json
 from coterie.nn.pretrained import Architecture, Pretrained, build
+
+BACKBONE_FILES = ("backbone.json", "backbone.safetensors")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -23,6 +25,16 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
     )
     write_atomically(path, lambda stream: stream.write(packed))
+
+
+def check_fits(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> None:
+    """Raise a ValueError unless a network has these tensors, without taking memory for it: it might be without end."""
+    with torch.device("meta"):
+        wanted = {name: value.shape for name, value in build().state_dict().items()}
+    given = {name: value.shape for name, value in tensors.items()}
+    for name in wanted.keys() | given.keys():
+        if wanted.get(name) != given.get(name):
+            raise ValueError(f"its weights are not of the network it describes, as {name} tells")
 
 
 def save_backbone(pretrained: Pretrained, folder: Path) -> None:
@@ -52,11 +64,14 @@ def load_backbone(folder: Path) -> Pretrained:
     """
     try:
         described = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))
-        backbone = build(read(Architecture, described["architecture"]))
-        backbone.load_state_dict(safetensors.torch.load_file(folder / "backbone.safetensors"))
+        architecture = read(Architecture, described["architecture"])
+        tensors = safetensors.torch.load_file(folder / "backbone.safetensors")
+        check_fits(lambda: build(architecture), tensors)
+        backbone = build(architecture)
+        backbone.load_state_dict(tensors)
         return Pretrained(
             str(described["name"]),
-            read(Architecture, described["architecture"]),
+            architecture,
             backbone.eval(),
             int(described["side"]),
             tuple(described["mean"]),

@@ -14,8 +14,9 @@ from coterie.data.augment import AugmentConfig
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.methods import method_type
 from coterie.nn.backbones import backbone_names
-from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN
+from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, MOST_SIDE
 from coterie.train.config import TrainConfig
+from coterie.untrusted import read_yaml
 
 # Raised when the meaning of a run folder's files changes.
 FORMAT = 1
@@ -56,6 +57,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.normalisation not in ("auto", "images", *STATISTICS):
             raise unknown("normalisation", self.normalisation, ("auto", "images", *STATISTICS))
+        if self.side > MOST_SIDE:
+            raise UsageError(f"images may be up to {MOST_SIDE} pixels wide, not {self.side}: lower --size")
         if self.side < 8 and self.side != 0:
             raise UsageError(f"images must be at least 8 pixels wide, not {self.side}: raise --size")
 
@@ -139,8 +142,8 @@ def from_yaml(text: str, *, where: str) -> RunConfig:
         CoterieError: not YAML, half-written, or of another format than this version reads.
     """
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
+        values = read_yaml(text)
+    except ValueError:
         values = None
     if not isinstance(values, dict) or "format" not in values:
         raise CoterieError(f"{where} is damaged or half-written: start the run anew with another --out")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import shutil
 from collections.abc import Sequence
@@ -16,8 +14,10 @@ from coterie.data.folder import Skipped
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.failures import disk_reason, translated
 from coterie.files import is_partial, write_text
-from coterie.runs.assignments import printable
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
+from coterie.runs.summary import checked_record, checked_summary
+from coterie.runs.tables import read_table, to_csv
+from coterie.untrusted import read_json
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,12 @@ class RunFolder:
         if self.root.exists() and (not self.root.is_dir() or any(not is_partial(path) for path in self.root.iterdir())):
             raise UsageError(f"{self.root} exists already and is not a run: give another --out")
 
+    def check_own(self) -> None:
+        """Raise a UsageError if a link lies here: what goes on would write through it, out of the folder."""
+        links = [path for path in sorted(self.root.glob("*")) if path.is_symlink()]
+        if links:
+            raise UsageError(f"{links[0]} is a link, which would be written through: put what it leads to in its place")
+
     def start(self, config: RunConfig) -> None:
         """Make the folder and write the configuration.
 
@@ -167,7 +173,7 @@ class RunFolder:
         if not self.finished:
             raise UsageError(f"{self.root} is not finished: repeat its command with --resume")
         try:
-            return dict(json.loads(self.summary.read_text(encoding="utf-8")))
+            return checked_summary(read_json(self.summary))
         except (ValueError, OSError):
             raise CoterieError(f"{self.summary} is damaged: delete it and repeat the command with --resume") from None
 
@@ -186,31 +192,24 @@ class RunFolder:
         records = []
         for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                record = json.loads(line)
-            except ValueError:
+                records.append(checked_record(json.loads(line)))
+            except (ValueError, RecursionError):
                 break
-            if isinstance(record, dict):
-                records.append(record)
         return records
 
     def keep_metrics(self, epochs: int) -> None:
         """Drop the lines of epochs after the first `epochs`, which a resumed run will repeat."""
-        kept = [record for record in self.read_metrics() if record.get("epoch", 0) <= epochs]
+        kept = [record for record in self.read_metrics() if record["epoch"] <= epochs]
         if self.metrics.exists():
             write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
     def write_skipped(self, skipped: Sequence[Skipped]) -> None:
         """Write `skipped.csv`: key and reason."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["key", "reason"])
-        writer.writerows([printable(entry.key), printable(entry.reason)] for entry in skipped)
-        write_text(self.skipped, stream.getvalue())
+        write_text(self.skipped, to_csv(["key", "reason"], ((entry.key, entry.reason) for entry in skipped)))
 
     def read_skipped(self) -> list[Skipped]:
         """The rows of `skipped.csv`, none if it is missing or damaged."""
         try:
-            with self.skipped.open(encoding="utf-8", newline="") as stream:
-                return [Skipped(row["key"], row["reason"]) for row in csv.DictReader(stream)]
-        except (OSError, KeyError, ValueError, csv.Error):
+            return [Skipped(row["key"], row["reason"]) for row in read_table(self.skipped, ("key", "reason"))]
+        except UsageError:
             return []

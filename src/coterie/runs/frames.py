@@ -14,6 +14,7 @@ import torch
 from coterie.data.base import Rows
 from coterie.files import write_atomically
 from coterie.methods.base import Method
+from coterie.untrusted import open_pack
 
 # Frames of an animation, and points in each: more would be seen no better.
 _MOST_FRAMES, _MOST_POINTS = 40, 4000
@@ -41,7 +42,7 @@ class Frames:
         rows = np.arange(0, len(held_out), -(-len(held_out) // _MOST_POINTS))
         frames = Frames(path, rows, held_out[rows])
         # A missing or damaged animation is no reason to stop a run.
-        with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as kept:
+        with contextlib.suppress(Exception), open_pack(path) as kept:
             for epoch, places in zip(kept["epochs"].tolist(), kept["places"], strict=True):
                 if epoch <= done and places.shape == (len(rows), 2):
                     frames.places[epoch] = places

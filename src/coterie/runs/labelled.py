@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.errors import UsageError
-from coterie.runs.assignments import Assignments, printable
-from coterie.runs.tables import by_key, guarded, read_table
+from coterie.runs.assignments import Assignments
+from coterie.runs.tables import Decimal, by_key, read_table, to_csv
+from coterie.text import printable
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,18 @@ class Labelled:
 
     def to_csv(self) -> str:
         """Columns key, label, mixed (0 or 1), cluster, confidence, outlier, and known: the class, if any is known."""
-        table, stream = self.assignments, io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        columns = ["key", "label", "mixed", "cluster", "confidence", "outlier"]
-        writer.writerow(columns if table.labels is None else [*columns, "known"])
-        for place, key in enumerate(table.keys):
-            row: list[object] = [
-                guarded(printable(key)),
-                guarded(self.labels[place]),
-                int(self.mixed[place]),
-                int(table.clusters[place]),
-                f"{table.confidence[place]:.6f}",
-                int(table.outlier[place]),
-            ]
-            writer.writerow(row if table.labels is None else [*row, guarded(printable(table.labels[place]))])
-        return stream.getvalue()
+        table = self.assignments
+        columns: dict[str, Iterable[object]] = {
+            "key": table.keys,
+            "label": self.labels,
+            "mixed": self.mixed.astype(int).tolist(),
+            "cluster": table.clusters.tolist(),
+            "confidence": map(Decimal, table.confidence),
+            "outlier": table.outlier.astype(int).tolist(),
+        }
+        if table.labels is not None:
+            columns["known"] = table.labels
+        return to_csv([*columns], zip(*columns.values(), strict=True))
 
 
 def read_labelled(path: Path, assignments: Assignments) -> Labelled:

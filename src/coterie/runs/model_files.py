@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,13 @@ from coterie.errors import CoterieError, UsageError
 from coterie.files import write_json
 from coterie.methods import method_type
 from coterie.nn.pretrained import is_pretrained, open_pretrained
-from coterie.runs.backbone_files import load_backbone, save_backbone, write_tensors
+from coterie.nn.pretrained.own_runs import check_shape
+from coterie.runs.backbone_files import BACKBONE_FILES, check_fits, load_backbone, save_backbone, write_tensors
 from coterie.runs.extractor import BackboneExtractor, Extractor
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Blueprint, Model
 from coterie.train.runtime import choose_runtime
+from coterie.untrusted import read_json
 
 FORMAT = 3
 _GROUPS = ("centers", "concentration")
@@ -80,6 +81,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     try:
         values = {"architecture": None, **description}
         values = {name: values[name] for name in Blueprint.__dataclass_fields__}
+        check_shape(values["shape"])
         options = read(method_type(values["method"]).Config, values["options"], where="options")
         blueprint = read(Blueprint, {**values, "options": options})
         given = description["normalisation"]
@@ -89,8 +91,10 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
         if len(parts["centers"]) != blueprint.clusters:
             raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
+        weights = {name.removeprefix("method."): value for name, value in tensors.items()}
+        check_fits(blueprint.build, weights)
         method = blueprint.build()
-        method.load_state_dict({name.removeprefix("method."): value for name, value in tensors.items()})
+        method.load_state_dict(weights)
         chosen = precision or _precision(device, description["precision"])
     except UsageError as error:
         raise CoterieError(f"the model in {folder} cannot be used: {error}") from None
@@ -115,8 +119,9 @@ def saved_files(folder: Path) -> dict[str, Path]:
     """
     files = {HUB_DESCRIPTION: _description_file(folder), WEIGHTS: folder / WEIGHTS}
     for part in _PARTS:
-        found = (path for path in sorted((folder / part).glob("*")) if path.suffix in (".json", ".safetensors"))
-        files |= {f"{part}/{path.name}": path for path in found}
+        # What else lies there was not read with the model, and is not passed on.
+        found = (folder / part / name for name in (DESCRIPTION, WEIGHTS, *BACKBONE_FILES))
+        files |= {f"{part}/{path.name}": path for path in found if path.is_file()}
     return files
 
 
@@ -138,6 +143,8 @@ def _saved_extractor(name: Any, folder: Path, device: str, precision: str | None
     if name is None:
         return None
     if name == _RUN:
+        if read_description(folder / _RUN).get("extractor") is not None:  # A link to itself would have no end.
+            raise CoterieError(f"the model in {folder} takes its features from one that takes features: fit it again")
         return load_model(folder / _RUN, device=device, precision=precision)
     if name == _BACKBONE:
         return BackboneExtractor(load_backbone(folder / _BACKBONE), choose_runtime(device).device)
@@ -164,7 +171,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     path = _description_file(folder)
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = read_json(path)
         written_in, version = description["format"], description["coterie"]
     except (ValueError, KeyError, TypeError):
         raise CoterieError(f"{path} is damaged: fit the model again") from None

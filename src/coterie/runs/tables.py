@@ -5,23 +5,47 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from coterie.errors import UsageError
+from coterie.text import printable
 
-# What a spreadsheet would take for a formula gets an apostrophe, which reading takes off again.
+# What a spreadsheet would take for a formula gets an apostrophe, which reading takes off again: at the beginning, and
+# after whatever parts cells or rows in the spreadsheets of some countries, where quotes do not always help.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_PARTED = re.compile(r"([;\t\r\n])(?='*[=+\-@\t\r])")
+_PARTED_GUARDED = re.compile(r"([;\t\r\n])'(?='*[=+\-@\t\r])")
+_QUOTED = re.compile('[",;\t\r\n]')
 
 
 def guarded(text: str) -> str:
     """Text no spreadsheet takes for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
+    return ("'" if _FORMULA.match(text) else "") + _PARTED.sub(r"\1'", text)
 
 
 def unguarded(text: str) -> str:
     """What `guarded` was given."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return _PARTED_GUARDED.sub(r"\1", text[1:] if text.startswith("'") and _FORMULA.match(text) else text)
+
+
+class Decimal(float):
+    """A number that is written with six decimals."""
+
+    def __str__(self) -> str:
+        return f"{self:.6f}"
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A CSV of these columns; texts are `printable` and `guarded`, other values are written as they are."""
+    lines = [",".join(columns)]
+    lines += [",".join(_quoted(cell) if isinstance(cell, str) else str(cell) for cell in row) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    text = guarded(printable(text))
+    return '"{}"'.format(text.replace('"', '""')) if _QUOTED.search(text) else text
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -34,7 +58,8 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         UsageError: it cannot be read, lacks a column, holds no row, or has rows of another length than its heading.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as stream:  # Names may hold any kind of line break.
+            text = stream.read()
         heading = text.partition("\n")[0]
         delimiter = ";" if ";" in heading and "," not in heading else ","
         lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]

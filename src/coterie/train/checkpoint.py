@@ -13,6 +13,7 @@ from coterie.errors import CoterieError
 from coterie.failures import translated
 from coterie.files import write_atomically
 from coterie.methods.base import Method
+from coterie.untrusted import check_growth
 
 FORMAT = 1
 
@@ -73,12 +74,15 @@ class Checkpoint:
         try:
             method.load_state_dict(state["method"])
             optimizer.load_state_dict(state["optimizer"])
+            _check_shapes(optimizer)
         except (RuntimeError, ValueError, KeyError):
             raise CoterieError(f"{self.path} does not fit its config.yaml: start a new run") from None
         return int(state["epochs"]), float(state["seconds"])
 
     def _load(self, device: torch.device) -> dict[str, Any]:
         try:
+            with self.path.open("rb") as stream:
+                check_growth(stream)
             state = torch.load(self.path, map_location=device, weights_only=True)
         except Exception as error:  # A damaged archive or a hostile pickle raises nearly anything.
             if (failure := translated(error)) is not None:
@@ -89,3 +93,11 @@ class Checkpoint:
         if not isinstance(state, dict) or state.get("format") != FORMAT or not wanted <= state.keys():
             raise CoterieError(f"{self.path} is not a checkpoint this version reads: start a new run")
         return state
+
+
+def _check_shapes(optimizer: torch.optim.Optimizer) -> None:
+    """Raise a ValueError unless what is kept for a parameter has its shape, or is a number: torch compares none."""
+    for parameter, kept in optimizer.state.items():
+        for value in kept.values():
+            if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{tuple(value.shape)} is kept for {tuple(parameter.shape)}")

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import yaml
-
 from coterie.config import plain, read
 from coterie.data.base import Outline
 from coterie.errors import UsageError, unknown
@@ -18,6 +16,7 @@ from coterie.runs.config import NO_BACKBONE, READING, DataConfig, RunConfig, rea
 from coterie.runs.model import embedding_batch
 from coterie.train.config import TrainConfig
 from coterie.train.runtime import choose_runtime
+from coterie.untrusted import read_yaml
 from coterie.workflow.defaults import default_options, default_side, default_values, short_run
 from coterie.workflow.listener import Listener
 from coterie.workflow.recipes import SECTIONS, load_recipe
@@ -185,8 +184,8 @@ def parse_settings(settings: Iterable[str], method: str) -> dict[str, Any]:
         if not equals:
             raise UsageError(f"--set wants KEY=VALUE, got '{setting}'")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = read_yaml(text)
+        except ValueError:
             raise UsageError(f"--set {key}: '{text}' is not a value YAML can read") from None
         section, _, name = _full_name(key.strip(), known).rpartition(".")
         values = merge(values, {section: {name: value}} if section else {name: value})

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from coterie.errors import CoterieError
 from coterie.evaluate.choose_k import Choice, choose_k
 from coterie.methods import method_type
 from coterie.runs.folder import RunFolder
+from coterie.untrusted import read_matrix
 from coterie.workflow.listener import Listener
 
 # Larger images say no more by their pixels.
@@ -50,10 +50,10 @@ def _points(source: str, listener: Listener, reading: Mapping[str, Any]) -> tupl
     if folder.config.is_file():
         folder.read_summary()
         try:
-            embeddings = np.load(folder.embeddings, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            embeddings = read_matrix(folder.embeddings)
+        except (OSError, ValueError):
             raise CoterieError(f"{folder.embeddings} is missing or damaged: repeat the run") from None
-        return torch.from_numpy(embeddings).float(), method_type(folder.read_config().method).metric
+        return torch.from_numpy(embeddings), method_type(folder.read_config().method).metric
     opened = open_source(source, **reading, note=listener.note)
     if isinstance(opened, Features):
         return torch.from_numpy(opened.values), "euclidean"

@@ -65,6 +65,8 @@ def fit(
         return {}
     folder = RunFolder(out)
     with awaited():
+        if resume:
+            folder.check_own()
         with hearing(listener, processes()):
             tracking = Tracking(folder, track, listener)
             prepared = _prepare(request, folder, listener, resume=resume and folder.config.is_file())

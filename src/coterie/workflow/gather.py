@@ -21,6 +21,7 @@ from coterie.files import write_atomically
 from coterie.methods import method_type
 from coterie.runs.extractor import Extractor
 from coterie.runs.model import Model
+from coterie.untrusted import open_pack
 from coterie.workflow.listener import Listener
 
 _BATCH = 64
@@ -131,7 +132,7 @@ def write_features(features: Features, path: Path) -> None:
 
 
 def _kept(path: Path, fingerprint: int, count: int) -> Any:
-    with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as pack:
+    with contextlib.suppress(Exception), open_pack(path) as pack:
         values = pack["features"]
         if int(pack["origin"]) == fingerprint and len(values) == count:
             return values

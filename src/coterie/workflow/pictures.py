@@ -17,7 +17,8 @@ from coterie.data.store import Store
 from coterie.report.selection import select, shown_rows
 from coterie.report.sheets import make_sheets, side_for
 from coterie.report.thumbnails import Thumbnails
-from coterie.runs.assignments import Assignments, printable
+from coterie.runs.assignments import Assignments
+from coterie.text import printable
 
 _GALLERY_SIDE = 112
 # More images than this are not decoded a second time if the run read them at such a side.

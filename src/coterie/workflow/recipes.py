@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from coterie.config import shortened
 from coterie.errors import UsageError, unknown
+from coterie.untrusted import read_yaml
 
 # The options of a configuration that hold options themselves.
 SECTIONS = ("data", "augment", "train", "options")
@@ -52,15 +52,19 @@ def load_recipe(name: str) -> Recipe:
 
 def _parse(name: str, text: str, *, where: str) -> Recipe:
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"recipe {where} is not valid YAML: {reason}") from None
+        values = read_yaml(text)
+    except ValueError as error:
+        raise UsageError(f"recipe {where} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise UsageError(f"recipe {where} must be options and values, like 'train: {{epochs: 100}}'")
     for section in SECTIONS:
         if not isinstance(values.get(section, {}), dict):
-            raise UsageError(f"recipe {where}: '{section}' must hold options and values, got {values[section]!r}")
+            raise UsageError(
+                f"recipe {where}: '{section}' must hold options and values, got {shortened(values[section])}"
+            )
     for header in ("coterie", "format"):
         values.pop(header, None)
-    return Recipe(name, str(values.pop("about", "")), values)
+    about = values.pop("about", "")
+    if not isinstance(about, str):
+        raise UsageError(f"recipe {where}: 'about' must be a sentence, got {shortened(about)}")
+    return Recipe(name, about, values)

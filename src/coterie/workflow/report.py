@@ -7,8 +7,9 @@ from pathlib import Path
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.report.page import read_embeddings, write_report
-from coterie.runs.assignments import Assignments, printable
+from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
+from coterie.text import printable
 from coterie.workflow.pictures import take_pictures
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from coterie.data.folder import Skipped, find_images
 from coterie.errors import CoterieError, UsageError
-from coterie.runs.assignments import printable
 from coterie.runs.labelled import Labelled
+from coterie.text import printable
 from coterie.workflow.listener import Listener
 
 _FORBIDDEN = frozenset('<>:"/\\|?*')

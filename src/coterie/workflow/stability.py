@@ -34,6 +34,7 @@ def stability(run: Path, listener: Listener | None = None, *, seeds: int = 3) ->
     listener = listener or Listener()
     folder = RunFolder(run)
     folder.read_summary()
+    folder.check_own()
     config = folder.read_config()
     wanted = [replace(config, seed=config.seed + place) for place in range(1, seeds + 1)]
     kept = [RunFolder(run / "stability" / f"seed-{one.seed}") for one in wanted]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +12,7 @@ from coterie.errors import CoterieError
 from coterie.files import write_json
 from coterie.runs.folder import RunFolder
 from coterie.trackers import Start, Tracker, check_tracker, start_tracker
+from coterie.untrusted import read_json
 from coterie.workflow.listener import Listener
 
 # Figures of an epoch that belong together, as trackers show them.
@@ -88,7 +88,8 @@ class Tracking:
     def _identities(self) -> dict[str, str | None]:
         """What trackers called this run, by their names; none where the file is missing or damaged."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            return dict(json.loads(self.folder.tracking.read_text(encoding="utf-8")).items())
+            found = read_json(self.folder.tracking).items()
+            return {name: identity for name, identity in found if identity is None or isinstance(identity, str)}
         return {}
 
 

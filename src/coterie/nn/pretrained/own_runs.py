@@ -8,12 +8,21 @@ from typing import Any
 
 import safetensors.torch
 
-from coterie.config import read
+from coterie.config import read, shortened
 from coterie.errors import CoterieError, UsageError
-from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, Architecture
+from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, MOST_SIDE, Architecture
 
 # The target network, where there is one, is what embeds.
 _ENCODERS = ("method.target_encoder.backbone.", "method.encoder.backbone.")
+
+
+def check_shape(shape: Any) -> None:
+    """Raise a ValueError unless `shape` is (C, S, S) or (D,), of a size that memory is there for."""
+    if not isinstance(shape, list) or not all(isinstance(size, int) and size > 0 for size in shape):
+        raise ValueError(f"its shape is {shortened(shape)}")
+    images = len(shape) == 3 and shape[0] <= 4 and shape[1] == shape[2] <= MOST_SIDE
+    if len(shape) != 1 and not images:
+        raise ValueError(f"its images have the shape {shortened(shape)}")
 
 
 def is_run(name: str) -> bool:
@@ -31,6 +40,7 @@ def read_run(name: str) -> tuple[Architecture, dict[str, Any], int, tuple[float,
     try:
         described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         shape, normalisation = described["shape"], described["normalisation"] or {}
+        check_shape(shape)
         own = Architecture("coterie", described["backbone"], {"channels": shape[0], "side": shape[-1]})
         given = described.get("architecture")
         architecture = own if given is None else read(Architecture, given)

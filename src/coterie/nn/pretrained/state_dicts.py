@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from coterie.errors import CoterieError, UsageError
 from coterie.nn.backbones import build_backbone
 from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, USUAL_SIDE, Architecture, Pretrained, width
+from coterie.untrusted import check_growth
 
 _PREFIXES = (
     "encoder_k.", "encoder_k.0.", "backbone.", "encoder.0.", "encoder.", "encoder_q.", "encoder_q.0.",
@@ -87,6 +88,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
+        with path.open("rb") as stream:
+            check_growth(stream)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Of what a pickle might hold that is not read anyway.
             held = torch.load(path, map_location="cpu", weights_only=True)

@@ -36,6 +36,9 @@ def build(architecture: Architecture) -> nn.Module:
     """A model of this architecture with weights yet to be loaded."""
     settings = dict(architecture.settings)
     channels, side = settings.pop("channels"), settings.pop("side")
+    # Of what timm takes, a checkpoint's path would have it unpickled, and a name with a colon be asked of the hub.
+    if ":" in architecture.name or not settings.keys() <= {"img_size"}:
+        raise CoterieError(f"timm:{architecture.name} is described by settings that coterie never writes")
     model = _library(architecture.name).create_model(architecture.name, pretrained=False, num_classes=0, **settings)
     return _wrapped(model, f"timm:{architecture.name}", channels, side)
 

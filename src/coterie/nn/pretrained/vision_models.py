@@ -25,6 +25,8 @@ from coterie.nn.pretrained.base import (
     without_chance,
 )
 
+# Settings whose values go to timm as they are.
+_TIMMS = ("model_args", "backbone_kwargs")
 _CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")
 
 
@@ -90,6 +92,7 @@ def build(architecture: Architecture) -> nn.Module:
     """A model of this architecture with weights yet to be loaded."""
     transformers = _library(architecture.name)
     values = dict(architecture.settings["config"])
+    _check_codeless(values)
     with quietly():
         config = transformers.CONFIG_MAPPING[values.pop("model_type")].from_dict(values)
         _check_codeless(config)
@@ -144,11 +147,25 @@ def _check_sees(transformers: Any, config: Any, name: str) -> None:
 
 
 def _check_codeless(config: Any) -> None:
-    """Raise a CoterieError where a configuration asks for an attention kernel, which is code, of the hub."""
-    for part in (config, getattr(config, "vision_config", None), getattr(config, "text_config", None)):
-        kernel = str(getattr(part, "_attn_implementation", ""))
-        if "/" in kernel:
-            raise CoterieError(f"a kernel of the hub, {kernel}, is code, which coterie never executes")
+    """Raise a CoterieError where a configuration, at any depth, asks for code or for a pickle.
+
+    Those are kernels of the hub, for attention among others, and the path of a checkpoint that timm would unpickle.
+    """
+    for name, value in _settings(config):
+        if "implementation" in name and isinstance(value, str) and "/" in value:
+            raise CoterieError(f"a kernel of the hub, {value}, is code, which coterie never executes")
+        if name in _TIMMS and value:
+            raise CoterieError(f"it hands arguments of its own to timm, by {name}, which might be a pickle's path")
+
+
+def _settings(config: Any) -> Iterator[tuple[str, Any]]:
+    """Every name and value of a configuration, and of those within it."""
+    values = config if isinstance(config, Mapping) else getattr(config, "__dict__", {})
+    for name, value in values.items():
+        yield str(name), value
+        for part in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(part, Mapping) or hasattr(part, "model_type"):
+                yield from _settings(part)
 
 
 def _silence(config: Any) -> None:

@@ -1,12 +1,14 @@
 // labels.csv: a line an image with key, label, mixed and the model's cluster. `coterie apply` reads it.
 
 const COLUMNS = ["key", "label", "mixed", "cluster"];
-// What a spreadsheet would take for a formula gets an apostrophe, which reading takes off again.
+// What a spreadsheet would take for a formula gets an apostrophe, which reading takes off again: at the beginning, and
+// after whatever parts cells or rows in the spreadsheets of some countries.
 const FORMULA = /^'*[=+\-@\t\r]/;
-
-const guarded = (text) => (FORMULA.test(text) ? `'${text}` : text);
-const unguarded = (text) => (text.startsWith("'") && FORMULA.test(text) ? text.slice(1) : text);
-const quoted = (text) => (/[",;\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const guarded = (text) =>
+  (FORMULA.test(text) ? "'" : "") + text.replace(/([;\t\r\n])(?='*[=+\-@\t\r])/g, "$1'");
+const unguarded = (text) =>
+  (text.startsWith("'") && FORMULA.test(text) ? text.slice(1) : text).replace(/([;\t\r\n])'(?='*[=+\-@\t\r])/g, "$1");
+const quoted = (text) => (/[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 function toTable() {
   const lines = [COLUMNS.join(",")];
