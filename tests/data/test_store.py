@@ -119,5 +119,5 @@ def test_a_store_larger_than_the_memory_it_may_use(tmp_path: Path) -> None:
 @needs_limits
 @pytest.mark.soak
 def test_a_store_several_times_larger_than_all_memory_of_the_process(tmp_path: Path) -> None:
-    found = beyond_memory(tmp_path, 100_000, 80_000_000)
+    found = beyond_memory(tmp_path, 60_000, 120_000_000)
     assert found["store"] > 3 * found["limit"]

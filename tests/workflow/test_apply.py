@@ -163,6 +163,16 @@ def test_arrays_have_no_files_to_sort(tmp_path: Path, capsys: Any) -> None:
         assert "--to FOLDER goes with --copy or --link" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["s3://bucket/photos", "shards-{000..009}.tar"])
+def test_images_that_lie_elsewhere_are_not_placed(tmp_path: Path, capsys: Any, name: str) -> None:
+    source = ArraySource(np.zeros((4, 8, 8), np.uint8))
+    run = finished_run(tmp_path / "run", source, np.array([0, 0, 1, 1]), name=name)
+    labels = table(tmp_path / "l.csv", "000000,x")
+    assert main(["apply", str(run), str(labels), "--to", str(tmp_path / "sorted"), "--copy"]) == 2
+    assert f"the images of {name} are not files on this machine" in capsys.readouterr().err
+    assert main(["apply", str(run), str(labels), "--quiet"]) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
     [
