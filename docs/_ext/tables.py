@@ -12,6 +12,7 @@ import dataclasses
 import importlib.util
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,6 +154,7 @@ def benchmark() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # Its dataclasses look themselves up there.
     spec.loader.exec_module(module)
     return module
 
