@@ -15,9 +15,9 @@ import hostile
 from coterie.cli import main
 from coterie.runs.assignments import printable
 
-# All that a fit of ten thousand malformed files may take, with torch itself. The largest pictures that are taken at
-# all, of 178 megapixels, are decoded one at a time.
-_MOST_BYTES = 4 * 2**30
+# All that a fit of ten thousand malformed files may take, with torch itself: the largest pictures that are taken at
+# all take 1 GiB, one at a time.
+_MOST_BYTES = 2 * 2**30
 
 
 def command(root: Path, run: Path) -> list[str]:

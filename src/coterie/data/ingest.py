@@ -17,7 +17,7 @@ from coterie.data.folder import Skipped
 from coterie.data.memory import memory
 from coterie.data.parallel import in_parallel
 from coterie.data.store import Store, at_once
-from coterie.errors import CoterieError, UsageError
+from coterie.errors import ResourceError, UsageError
 
 
 def ingest(
@@ -92,7 +92,7 @@ def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uin
     The file's room is taken on the disk at once: a mapped file that cannot grow would end the process without a word.
 
     Raises:
-        CoterieError: the disk has no room for it; nothing is left there.
+        ResourceError: the disk has no room for it; nothing is left there.
     """
     size = int(np.prod(shape, dtype=np.int64))
     if scratch is None or is_small(size):
@@ -102,7 +102,7 @@ def allocate(shape: tuple[int, ...], scratch: Path | None) -> npt.NDArray[np.uin
         _reserve(scratch)
     except OSError as error:
         scratch.unlink(missing_ok=True)
-        raise CoterieError(
+        raise ResourceError(
             f"{scratch}: no room for {size / 1e9:.1f} GB of images ({error.strerror}): make room, give an --out on "
             "another disk, or a smaller --size"
         ) from None
