@@ -85,7 +85,7 @@ def test_what_is_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(stream, images=np.zeros((100, 8, 8), np.uint8))
     untrusted.check_growth(stream)
     assert stream.tell() == 0
-    monkeypatch.setattr(untrusted, "physical_memory", lambda: 1000)
+    monkeypatch.setattr(untrusted, "memory", lambda: 1000)
     with pytest.raises(ValueError, match="of memory, and there are 1e-06 GB"):
         untrusted.check_growth(stream)
     untrusted.check_growth(io.BytesIO(b"no archive"))

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from coterie.memory import memory
+
 # Photographs become smaller by a factor of 1.2, Fashion-MNIST by 1.8, drawings of a few lines by up to 62.
 _MOST_GROWTH = 100
 # What is small anyway may grow as it likes.
@@ -95,16 +97,8 @@ def check_growth(stream: BinaryIO) -> None:
             f"{size / 1e6:.3g} MB on disk would become {grown / 1e9:.3g} GB in memory, over {_MOST_GROWTH} times as "
             "much, as in a decompression bomb; if it is your own, save it again without compression, by numpy.savez"
         )
-    if grown > physical_memory():
-        raise ValueError(f"it takes {grown / 1e9:.3g} GB of memory, and there are {physical_memory() / 1e9:.3g} GB")
-
-
-def physical_memory() -> int:
-    """Bytes of this machine's memory; 8 GiB where it does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 8 << 30
+    if grown > memory():
+        raise ValueError(f"it takes {grown / 1e9:.3g} GB of memory, and there are {memory() / 1e9:.3g} GB")
 
 
 def _line(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from coterie.data.augment import AugmentConfig, Normalisation
 from coterie.data.base import OneByOne, Outline
 from coterie.data.ingest import ingest
 from coterie.data.loader import ImageFeed
-from coterie.data.memory import memory
+from coterie.memory import memory
 from coterie.runs.model import embed_rows
 
 SIDE = 96

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 
+from coterie import memory as memory_module
 from coterie.data import ingest as ingest_module
-from coterie.data import memory as memory_module
 from coterie.data.arrays import ArraySource
 from coterie.data.ingest import allocate, ingest
-from coterie.data.memory import memory
 from coterie.errors import CoterieError
 from coterie.evaluate import baseline as baseline_module
 from coterie.evaluate.baseline import baseline
+from coterie.memory import memory
 
 
 @pytest.fixture
@@ -112,8 +112,8 @@ needs_limits = pytest.mark.skipif(sys.platform != "linux", reason="only Linux li
 
 @needs_limits
 def test_a_store_larger_than_the_memory_it_may_use(tmp_path: Path) -> None:
-    found = beyond_memory(tmp_path, 10_000, 80_000_000)
-    assert found["store"] > 3 * found["headroom"]
+    found = beyond_memory(tmp_path, 10_000, 150_000_000)
+    assert found["store"] > 1.8 * found["headroom"]
 
 
 @needs_limits

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from coterie.data.base import Source
 from coterie.data.decode import Unreadable
 from coterie.data.folder import Skipped
-from coterie.data.memory import memory
 from coterie.data.parallel import in_parallel
 from coterie.data.store import Store, at_once
 from coterie.errors import ResourceError, UsageError
+from coterie.memory import memory
 
 
 def ingest(
