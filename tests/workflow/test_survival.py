@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from coterie.cli import main
-from coterie.data import sources
+from coterie.data import local
 from coterie.train.loop import Epoch, Loop
 from coterie.workflow.observer import Observer
 
@@ -181,14 +181,14 @@ def test_images_that_changed_are_named(
 def test_a_folder_that_goes_while_it_is_read(
     photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    away, decode, times = tmp_path / "away", sources.decode_file, itertools.count()
+    away, decode, times = tmp_path / "away", local.decode_file, itertools.count()
 
     def decode_file(path: Path, side: int) -> Any:
         if side == 16 and next(times) == 7:
             photo_folder.rename(away)
         return decode(path, side)
 
-    monkeypatch.setattr(sources, "decode_file", decode_file)
+    monkeypatch.setattr(local, "decode_file", decode_file)
     given = ["fit", str(photo_folder), "-k", "2", *QUICK, "--size", "16", "--out", str(tmp_path / "run"), "--quiet"]
     line = told(given, capsys)
     assert "photos was deleted or unmounted while it was read: bring it back; then go on with: coterie fit" in line
