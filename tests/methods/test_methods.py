@@ -249,7 +249,7 @@ def test_propos_takes_responsibilities_as_soft_pseudo_labels() -> None:
     images = torch.cat(views())
     embeddings = method.eval().embed(images).detach()
     method.train()
-    found = expect_clusters(embeddings, 3, asked, torch.Generator().manual_seed(0))
+    found = expect_clusters(embeddings, len(embeddings), 3, asked, torch.Generator().manual_seed(0))
     method.receive(embeddings, [found])
     given = dataclasses.replace(batch(), pseudo_labels=found.labels[:12].unsqueeze(1))
     soft = method.losses(views(), given)["scattering"]
@@ -273,7 +273,7 @@ def test_lnscc_starts_its_centers_in_the_order_of_the_wanted_proportions() -> No
     corners = torch.tensor([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
     places = corners.repeat_interleave(torch.tensor([50, 30, 20]), dim=0)
     places = places + 0.1 * torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
-    method.receive(places, [expect_clusters(places, 3, asked, torch.Generator().manual_seed(0))])
+    method.receive(places, [expect_clusters(places, len(places), 3, asked, torch.Generator().manual_seed(0))])
     torch.testing.assert_close(method.centers.detach(), corners[[2, 0, 1]], atol=0.2, rtol=0)
     assert method.e_step(batch(epoch=4).progress) is None
     assert set(method.losses(list(inputs("lnscc", 2, 12)), batch(epoch=0))) == {"contrast"}
