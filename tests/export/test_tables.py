@@ -80,7 +80,7 @@ def test_coco_of_images_that_are_gone(run: Path, photos: Path, tmp_path: Path) -
     assert boxes["reds/02.png"] == [0, 0, 3, 2]
 
 
-def test_a_persons_labels_take_the_place_of_clusters(run: Path, tmp_path: Path) -> None:
+def test_a_persons_labels_take_the_place_of_clusters(run: Path, photos: Path, tmp_path: Path) -> None:
     kept = shutil.copytree(run, tmp_path / "run")
     rows = table(kept)
     cluster = rows[0]["cluster"]
@@ -99,8 +99,12 @@ def test_a_persons_labels_take_the_place_of_clusters(run: Path, tmp_path: Path) 
     assert told["classes"] == list(names.values())
     by_name = {key: told["classes"][entry["label"]] for key, entry in told["labels"].items()}
     assert by_name == {key.removesuffix(".png"): label for key, label in labels.items()}
-    others = {"warm", "Cold, blue"}
-    assert {*Subject(RunFolder(kept)).names} == others
+    assert {*Subject(RunFolder(kept)).names} == {"warm", "Cold, blue"}
+    # New images get the names of the groups, too.
+    assert main(["assign", str(kept), str(photos), "--out", str(tmp_path / "new.csv"), "--quiet"]) == 0
+    with (tmp_path / "new.csv").open() as stream:
+        for row in csv.DictReader(stream):
+            assert row["group"] == ("warm" if row["cluster"] == cluster else "Cold, blue")
 
 
 def test_from_an_array(blobs: tuple, tmp_path: Path) -> None:

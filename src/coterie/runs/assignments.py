@@ -22,7 +22,8 @@ T = TypeVar("T", int, float)
 class Assignments:
     """One row an image: `keys`, `clusters` (N,), `confidence` (N,) 0–1, `outlier` (N,) bool, and `labels` by name.
 
-    `outlier_score` (N,), above 1 for outliers, is None in tables that lack it.
+    `outlier_score` (N,), above 1 for outliers, is None in tables that lack it; `groups` are the names a person gave the
+    clusters, one an image, where they are told.
     """
 
     keys: Sequence[str]
@@ -31,6 +32,7 @@ class Assignments:
     outlier: npt.NDArray[np.bool_]
     labels: Sequence[str] | None = None
     outlier_score: npt.NDArray[np.float64] | None = None
+    groups: Sequence[str] | None = None
 
     @staticmethod
     def of(
@@ -48,7 +50,7 @@ class Assignments:
         return Assignments(list(keys), grouping.clusters.cpu().numpy(), confidence, score > 1, named, score)
 
     def to_csv(self) -> str:
-        """Columns key, cluster, confidence, outlier (0 or 1), and outlier_score and label if they are known."""
+        """Columns key, cluster, confidence, outlier (0 or 1), and outlier_score, group and label if they are known."""
         columns: dict[str, Iterable[object]] = {
             "key": self.keys,
             "cluster": self.clusters.tolist(),
@@ -57,6 +59,8 @@ class Assignments:
         }
         if self.outlier_score is not None:
             columns["outlier_score"] = map(Decimal, self.outlier_score)
+        if self.groups is not None:
+            columns["group"] = self.groups
         if self.labels is not None:
             columns["label"] = self.labels
         return to_csv([*columns], zip(*columns.values(), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from coterie.data.folder import Skipped
 from coterie.data.sources import open_source
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
+from coterie.runs.labelled import read_labelled
 from coterie.runs.model_files import load_model
 from coterie.workflow.gather import gather, wanted_by
 from coterie.workflow.listener import Listener
@@ -20,15 +22,27 @@ def assign(
 ) -> tuple[Assignments, list[Skipped]]:
     """Group the images of a source by the model of a run; returns the table and what was left out.
 
+    Where `coterie apply` has written a person's labels, the table tells for each image the commonest of its cluster.
+
     Args:
         reading: further arguments of `open_source`.
 
     Raises:
         UsageError: no model in the run, or no images in the source. CoterieError: the model is damaged.
     """
-    model = load_model(RunFolder(run).model, device=device)
+    folder = RunFolder(run)
+    model = load_model(folder.model, device=device)
     rows, skipped = gather(open_source(source, **(reading or {}), note=listener.note), wanted_by(model), listener)
     listener.begin("grouping", len(rows), "images")
     embedded = model.embed(rows, on_rows=listener.advance)
     listener.end()
-    return Assignments.of(rows.keys, model.group(embedded), rows.labels, rows.class_names), skipped
+    table = Assignments.of(rows.keys, model.group(embedded), rows.labels, rows.class_names)
+    return replace(table, groups=group_names(folder, table)), skipped
+
+
+def group_names(folder: RunFolder, table: Assignments) -> list[str] | None:
+    """The name of each image's group, once a person has named those of the run; None before."""
+    if not folder.labelled.is_file():
+        return None
+    names = read_labelled(folder.labelled, Assignments.read(folder.assignments)).names
+    return [names.get(cluster, f"Group {cluster}") for cluster in table.clusters.tolist()]
