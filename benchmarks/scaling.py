@@ -43,7 +43,7 @@ def main() -> None:
     print("| images | passes | k-means | model | own memory | model | final groups | own memory |")
     print("|---|---|---|---|---|---|---|---|")
     for count, row, products in zip(options.counts, rows, work, strict=True):
-        memory = count * (4 * options.width + 24 * options.restarts) / 1e6
+        memory = count * (8 * options.width + 24 * options.restarts) / 1e6
         print(
             f"| {count} | {row['compared'] / count:.0f} | {row['kmeans']:.2f} s | {products / rate:.2f} s "
             f"| {row['kmeans_memory']:.0f} MB | {memory:.0f} MB "
