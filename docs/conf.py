@@ -26,7 +26,7 @@ extensions = [
     "plain",
     "tables",
 ]
-exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
+exclude_patterns = ["jupyter_execute", "_build", "**/.ipynb_checkpoints"]
 html_theme = "furo"
 html_title = "coterie"
 html_static_path: list[str] = []
