@@ -136,7 +136,7 @@ def divide_batches(method: Method, parts: int, batch_size: int) -> None:
     """
     encoders = [module for module in method.modules() if isinstance(module, Encoder)]
     if parts > 1 and not encoders:
-        raise UsageError("train.accumulate divides the work of an encoder, which a method on features lacks: leave it")
+        raise UsageError("train.accumulate divides the work of an encoder, which a method on features lacks: set 1")
     most = max(1, batch_size // processes().count // 2)
     if parts > most:
         raise UsageError(
