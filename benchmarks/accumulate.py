@@ -50,9 +50,9 @@ def measure(options: argparse.Namespace, parts: int) -> dict[str, float]:
     import torch
 
     from coterie.config import read
-    from coterie.data.augment import AugmentConfig, Normalisation
-    from coterie.data.loader import ImageFeed
-    from coterie.data.store import Store
+    from coterie.data.feeding.augment import AugmentConfig, Normalisation
+    from coterie.data.feeding.loader import ImageFeed
+    from coterie.data.reading.store import Store
     from coterie.methods import build_method, method_type
     from coterie.train.config import TrainConfig
     from coterie.train.loop import Loop
@@ -99,10 +99,10 @@ def in_parts(name: str, batch_size: int, several: list[int]) -> dict[int, tuple[
     import torch
 
     from coterie.config import read
-    from coterie.data.augment import AugmentConfig, Normalisation
-    from coterie.data.loader import ImageFeed
+    from coterie.data.feeding.augment import AugmentConfig, Normalisation
+    from coterie.data.feeding.loader import ImageFeed
+    from coterie.data.reading.store import Store
     from coterie.data.sources import open_source
-    from coterie.data.store import Store
     from coterie.methods import build_method, method_type
     from coterie.methods.base import Batch
     from coterie.seeding import generator

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from coterie.bench import machine
-from coterie.data.augment import AugmentConfig, Normalisation
-from coterie.data.loader import ImageFeed
-from coterie.data.store import Store
+from coterie.data.feeding.augment import AugmentConfig, Normalisation
+from coterie.data.feeding.loader import ImageFeed
+from coterie.data.reading.store import Store
 from coterie.methods import build_method
 from coterie.methods.propos import ProPosConfig
 from coterie.train.config import TrainConfig

@@ -20,7 +20,8 @@ import torch
 
 from coterie import files
 from coterie.cli import main
-from coterie.data import cache, loader
+from coterie.data.feeding import loader
+from coterie.data.reading import cache
 from coterie.runs.folder import RunFolder
 from coterie.train import checkpoint, estep
 from coterie.train.loop import Loop

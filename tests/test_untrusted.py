@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import intruders
 from coterie import untrusted
-from coterie.data.arrays import ArraySource
 from coterie.data.sources import open_source
+from coterie.data.sources.arrays import ArraySource
 from coterie.errors import UsageError
 from coterie.runs.tables import guarded, read_table, to_csv, unguarded
 from coterie.text import printable

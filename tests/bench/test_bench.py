@@ -11,7 +11,7 @@ from coterie.bench import part_names
 from coterie.bench._pillow import pillow_view
 from coterie.bench.base import Budget, alternate
 from coterie.cli import main
-from coterie.data.augment import AugmentConfig, augment
+from coterie.data.feeding.augment import AugmentConfig, augment
 
 
 @pytest.mark.parametrize("name", part_names())

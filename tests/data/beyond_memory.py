@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from coterie.data.augment import AugmentConfig, Normalisation
 from coterie.data.base import OneByOne, Outline
-from coterie.data.ingest import ingest
-from coterie.data.loader import ImageFeed
+from coterie.data.feeding.augment import AugmentConfig, Normalisation
+from coterie.data.feeding.loader import ImageFeed
+from coterie.data.reading.ingest import ingest
 from coterie.memory import memory
 from coterie.runs.model import embed_rows
 

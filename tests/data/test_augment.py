@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from coterie.data.augment import AugmentConfig, Normalisation, augment, describe_views
-from coterie.data.augment.colour import colour_maps
-from coterie.data.augment.draws import Draws
-from coterie.data.augment.geometry import along_axes, blur_matrix, crop_boxes, resize_matrix
+from coterie.data.feeding.augment import AugmentConfig, Normalisation, augment, describe_views
+from coterie.data.feeding.augment.colour import colour_maps
+from coterie.data.feeding.augment.draws import Draws
+from coterie.data.feeding.augment.geometry import along_axes, blur_matrix, crop_boxes, resize_matrix
 from coterie.errors import UsageError
 
 NOTHING = AugmentConfig(crop=None, flip=0, jitter=0, grey=0)

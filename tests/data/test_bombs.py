@@ -13,15 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coterie.data.decode import Unreadable, decode_file
-from coterie.data.pixels import fit_square
+from coterie.data.base import Unreadable
+from coterie.data.reading.decode import decode_file
+from coterie.data.reading.pixels import fit_square
 
 _MEASURE = """
 import json, resource, sys
 from pathlib import Path
 import torch
 from PIL import Image
-from coterie.data.decode import Unreadable, decode_file
+from coterie.data.base import Unreadable
+from coterie.data.reading.decode import decode_file
 
 torch.set_num_threads(1)
 Image.init()
@@ -147,6 +149,6 @@ def test_bands_give_what_the_whole_gives(mode: str, monkeypatch: pytest.MonkeyPa
             image.putpalette(rng.integers(0, 256, 768, dtype=np.uint8).tobytes())
             image.info["transparency"] = 3
     whole = [fit_square(image, side) for side in (8, 40, 150)]
-    monkeypatch.setattr("coterie.data.pixels._AT_ONCE", 1000)
+    monkeypatch.setattr("coterie.data.reading.pixels._AT_ONCE", 1000)
     for side, wanted in zip((8, 40, 150), whole, strict=True):
         assert np.array_equal(fit_square(image, side), wanted)

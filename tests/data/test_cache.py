@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coterie.data import cache
-from coterie.data.cache import read_images
-from coterie.data.local import FolderSource
+from coterie.data.reading import cache
+from coterie.data.reading.cache import read_images
+from coterie.data.reading.store import Store
 from coterie.data.sources import open_source
-from coterie.data.store import Store
+from coterie.data.sources.local import FolderSource
 
 
 @pytest.fixture

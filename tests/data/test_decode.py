@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coterie.data.decode import Unreadable, decode_file, stored_size
-from coterie.data.pixels import fit_square
+from coterie.data.base import Unreadable
+from coterie.data.reading.decode import decode_file, stored_size
+from coterie.data.reading.pixels import fit_square
 
 
 def save(image: Image.Image, path: Path, **options: object) -> Path:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from coterie.data.edges import EdgeFeed, GraphConfig
-from coterie.data.features import Features
+from coterie.data.feeding.edges import EdgeFeed, GraphConfig
+from coterie.data.feeding.features import Features
 from coterie.errors import UsageError
 
 
@@ -54,7 +54,7 @@ def test_the_whole_list_is_one_batch_where_it_is_short() -> None:
 
 
 def test_from_a_long_list_edges_are_drawn_by_their_weight(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coterie.data.edges._LONGEST", 10)
+    monkeypatch.setattr("coterie.data.feeding.edges._LONGEST", 10)
     drawn = feed(batch_size=50, held_out=0.0)
     found = torch.cat([drawn._edges(step) for step in range(2000)]).bincount(minlength=len(drawn.heads))
     repeats = drawn._ends_at.diff(prepend=torch.zeros(1, dtype=torch.int64))

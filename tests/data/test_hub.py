@@ -14,9 +14,9 @@ from PIL import Image
 
 from coterie import Clusterer
 from coterie.cli import main
-from coterie.data.hub import HubSource
-from coterie.data.ingest import ingest
+from coterie.data.reading.ingest import ingest
 from coterie.data.sources import open_source
+from coterie.data.sources.hub import HubSource
 from coterie.errors import CoterieError, UsageError
 from coterie.runs.config import DataConfig
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from coterie.data.augment import AugmentConfig, Normalisation
-from coterie.data.loader import ImageFeed
-from coterie.data.store import Store
+from coterie.data.feeding.augment import AugmentConfig, Normalisation
+from coterie.data.feeding.loader import ImageFeed
+from coterie.data.reading.store import Store
 
 
 def feed(

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from coterie.cli import main
-from coterie.data import remote as remote_module
-from coterie.data.bucket import RemoteFolder
-from coterie.data.cache import read_images
-from coterie.data.ingest import ingest
-from coterie.data.remote import Remote, open_remote, reason
+from coterie.data.reading.cache import read_images
+from coterie.data.reading.ingest import ingest
 from coterie.data.sources import open_source
+from coterie.data.sources import remote as remote_module
+from coterie.data.sources.bucket import RemoteFolder
+from coterie.data.sources.remote import Remote, open_remote, reason
 from coterie.errors import CoterieError, UsageError
 
 fsspec = pytest.importorskip("fsspec")
@@ -73,7 +73,7 @@ def test_no_bucket_is_loaded_whole(bucket: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_cache_knows_a_bucket(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from coterie.data import cache
+    from coterie.data.reading import cache
 
     monkeypatch.setenv("COTERIE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cache, "_WORTH_SECONDS", 0.0)
@@ -210,7 +210,7 @@ def test_local_sources_import_no_fsspec(photo_folder: Path, monkeypatch: pytest.
 
 
 def test_large_files_are_left_out_or_fetched_alone(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coterie.data.bucket.MOST_BYTES", 10)
+    monkeypatch.setattr("coterie.data.sources.bucket.MOST_BYTES", 10)
     with pytest.raises(UsageError, match="no images below"):
         open_source(bucket)
     monkeypatch.undo()

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coterie.data import shard_cache
-from coterie.data import shards as shards_module
-from coterie.data import tars as tars_module
-from coterie.data.ingest import ingest
-from coterie.data.shard_names import expanded
-from coterie.data.sources import open_source
-from coterie.data.storage import Disk
+from coterie.data.reading.ingest import ingest
+from coterie.data.sources import open_source, shard_cache
+from coterie.data.sources import shards as shards_module
+from coterie.data.sources import tars as tars_module
+from coterie.data.sources.shard_names import expanded
+from coterie.data.sources.storage import Disk
 from coterie.errors import UsageError
 
 REDS = [10, 200, 20, 210, 30, 220]

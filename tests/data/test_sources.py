@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coterie.data.folder import Skipped
-from coterie.data.ingest import ingest
+from coterie.data.base import Skipped
+from coterie.data.reading.ingest import ingest
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 

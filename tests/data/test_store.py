@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from coterie import memory as memory_module
-from coterie.data import ingest as ingest_module
-from coterie.data.arrays import ArraySource
-from coterie.data.ingest import allocate, ingest
+from coterie.data.reading import ingest as ingest_module
+from coterie.data.reading.ingest import allocate, ingest
+from coterie.data.sources.arrays import ArraySource
 from coterie.errors import CoterieError
 from coterie.evaluate import baseline as baseline_module
 from coterie.evaluate.baseline import baseline

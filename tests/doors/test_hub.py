@@ -17,7 +17,7 @@ from PIL import Image
 import intruders
 import tiny
 from coterie.cli import main
-from coterie.data.ingest import ingest
+from coterie.data.reading.ingest import ingest
 from coterie.data.sources import open_source
 from coterie.errors import CoterieError
 from coterie.nn.pretrained import Architecture, build, open_pretrained

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from coterie.cli import main
-from coterie.data.arrays import ArraySource
-from coterie.data.folder import Skipped, file_below
+from coterie.data.base import Skipped
 from coterie.data.sources import open_source
+from coterie.data.sources.arrays import ArraySource
+from coterie.data.sources.folder import file_below
 from coterie.errors import UsageError
 from coterie.export._card import _inert
 from coterie.export.fiftyone import _keys

@@ -10,9 +10,9 @@ import pytest
 
 import intruders
 from coterie.cli import main
-from coterie.data.cache import read_images
-from coterie.data.handout import take
-from coterie.data.sources import FolderSource
+from coterie.data.reading.cache import read_images
+from coterie.data.reading.handout import take
+from coterie.data.sources.local import FolderSource
 from coterie.errors import CoterieError
 from coterie.nn.pretrained import Architecture, build
 from coterie.runs.backbone_files import load_backbone
@@ -42,7 +42,7 @@ def test_what_was_kept_to_save_time_is_made_anew(
     frames = intruders.npz(place.folder / "frames.npz", place.marker, "epochs", "places")
     assert Frames.resume(frames, np.zeros(3, dtype=bool), 9).places == {}
     monkeypatch.setenv("COTERIE_CACHE", str(place.folder / "cache"))
-    monkeypatch.setattr("coterie.data.cache._WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("coterie.data.reading.cache._WORTH_SECONDS", 0.0)
     first, _ = read_images(FolderSource(photo_folder), 8)
     entry = next((place.folder / "cache").iterdir())
     intruders.npy(entry / "images.npy", place.marker)

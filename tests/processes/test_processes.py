@@ -134,9 +134,9 @@ def test_the_group_is_gone_with_its_threads_after_training(tmp_path: Path) -> No
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from coterie.data import loader
-    from coterie.data.augment import AugmentConfig, Normalisation
-    from coterie.data.store import Store
+    from coterie.data.feeding import loader
+    from coterie.data.feeding.augment import AugmentConfig, Normalisation
+    from coterie.data.reading.store import Store
 
     monkeypatch.setattr(loader, "processes", lambda: Processes(0, 3))
     store = Store(np.zeros((40, 1, 8, 8), dtype=np.uint8), [str(place) for place in range(40)])

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from coterie.cli import main
-from coterie.data.arrays import ArraySource
 from coterie.data.sources import open_source
+from coterie.data.sources.arrays import ArraySource
 from coterie.runs.folder import RunFolder
 from coterie.runs.tables import guarded
 from coterie.text import printable

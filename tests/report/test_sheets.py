@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coterie.data.arrays import ArraySource
-from coterie.data.folder import Skipped
+from coterie.data.base import Skipped
+from coterie.data.sources.arrays import ArraySource
 from coterie.report.sheets import BUDGET, Sheets, make_sheets, side_for, tiles_of
 from coterie.report.thumbnails import Thumbnails
 from small import finished_run

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coterie.data.features import Features
-from coterie.data.store import Store
+from coterie.data.feeding.features import Features
+from coterie.data.reading.store import Store
 from coterie.runs.manifest import Manifest
 
 KEYS = ["a.png", "b/ü\n.png", "c\udce9.png"]

@@ -12,11 +12,11 @@ from torch.autograd.graph import saved_tensors_hooks
 
 import small
 from coterie.config import read
-from coterie.data.augment import AugmentConfig, Normalisation
-from coterie.data.edges import EdgeFeed
-from coterie.data.features import Features
-from coterie.data.loader import ImageFeed
-from coterie.data.store import Store
+from coterie.data.feeding.augment import AugmentConfig, Normalisation
+from coterie.data.feeding.edges import EdgeFeed
+from coterie.data.feeding.features import Features
+from coterie.data.feeding.loader import ImageFeed
+from coterie.data.reading.store import Store
 from coterie.errors import UsageError
 from coterie.methods import build_method, method_type
 from coterie.nn.convnet import ConvNet

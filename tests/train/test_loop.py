@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from coterie.config import read
-from coterie.data.augment import AugmentConfig, Normalisation
-from coterie.data.loader import ImageFeed
-from coterie.data.store import Store
+from coterie.data.feeding.augment import AugmentConfig, Normalisation
+from coterie.data.feeding.loader import ImageFeed
+from coterie.data.reading.store import Store
 from coterie.errors import CoterieError, UsageError
 from coterie.methods import build_method, method_type
 from coterie.schedule import Progress, cosine_learning_rate

@@ -11,9 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import small
 from coterie.config import read
-from coterie.data.augment import AugmentConfig, Normalisation
-from coterie.data.loader import ImageFeed
-from coterie.data.store import Store
+from coterie.data.feeding.augment import AugmentConfig, Normalisation
+from coterie.data.feeding.loader import ImageFeed
+from coterie.data.reading.store import Store
 from coterie.methods import build_method, method_type
 from coterie.train.config import TrainConfig
 from coterie.train.loop import Loop

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from coterie.cli import main
-from coterie.data.arrays import ArraySource
 from coterie.data.sources import open_source
+from coterie.data.sources.arrays import ArraySource
 from coterie.runs.tables import guarded, unguarded
 from coterie.workflow.sort_files import safe_name, unique_name
 from small import finished_run

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from coterie.data.arrays import ArraySource
-from coterie.data.features import Features
-from coterie.data.ingest import ingest
+from coterie.data.feeding.features import Features
+from coterie.data.reading.ingest import ingest
 from coterie.data.sources import open_source
+from coterie.data.sources.arrays import ArraySource
 from coterie.report.sheets import Sheets
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments

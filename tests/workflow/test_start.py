@@ -18,7 +18,7 @@ import tiny
 from coterie import Clusterer, UsageError, load
 from coterie.cli import main
 from coterie.data.base import Outline
-from coterie.data.ingest import ingest
+from coterie.data.reading.ingest import ingest
 from coterie.data.sources import open_source
 from coterie.methods import build_method, method_type
 from coterie.nn.backbones import build_backbone

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from coterie.cli import main
-from coterie.data import local
+from coterie.data.sources import local
 from coterie.train.loop import Epoch, Loop
 from coterie.workflow.observer import Observer
 

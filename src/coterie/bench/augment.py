@@ -9,7 +9,7 @@ import torch
 
 from coterie.bench._pillow import pillow_view
 from coterie.bench.base import Budget, Result, alternate
-from coterie.data.augment import AugmentConfig, augment
+from coterie.data.feeding.augment import AugmentConfig, augment
 
 # Images in a batch at 32 and at 224 pixels.
 _BATCHES = ((32, 256), (224, 32))

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from coterie.bench.base import Budget, Result, alternate
-from coterie.data.cache import read_images
-from coterie.data.ingest import ingest
-from coterie.data.parallel import in_parallel, small_parts
+from coterie.data.reading.cache import read_images
+from coterie.data.reading.ingest import ingest
+from coterie.data.reading.parallel import in_parallel, small_parts
 from coterie.data.sources import open_source
 
 _SIDE = 96

@@ -1,1 +1,4 @@
-"""From files to batches of views."""
+"""From a user's word to what a method is fed with, in three rooms: `sources`, then `reading`, then `feeding`.
+
+`base` says what passes between them.
+"""

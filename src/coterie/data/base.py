@@ -13,11 +13,21 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from coterie.data.decode import Unreadable
-from coterie.data.folder import Skipped
-from coterie.data.parallel import small_parts
+from coterie.data.reading.parallel import small_parts
 
 Pixels = npt.NDArray[np.uint8]
+
+
+class Unreadable(Exception):
+    """An image cannot be used; the message is the reason a person reads."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file left out, and why."""
+
+    key: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Subject:
     @cached_property
     def files(self) -> dict[str, Path]:
         """The images' files by key, as far as they are there: found by walking their folder, as a key may lead out."""
-        from coterie.data.folder import find_images
+        from coterie.data.sources.folder import find_images
         from coterie.text import printable
 
         folder = self.images

@@ -58,7 +58,7 @@ def _keys(keys: Sequence[str], images: Path | None) -> list[str]:
 
 
 def _absolute(images: Path, key: str) -> str:
-    from coterie.data.folder import file_below
+    from coterie.data.sources.folder import file_below
 
     path = file_below(images, key)
     if path is None:
@@ -67,7 +67,7 @@ def _absolute(images: Path, key: str) -> str:
 
 
 def _without_ending(key: str) -> str:
-    from coterie.data.folder import IMAGE_SUFFIXES
+    from coterie.data.sources.folder import IMAGE_SUFFIXES
 
     path = PurePosixPath(key)
     return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_SUFFIXES else key

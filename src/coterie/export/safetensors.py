@@ -24,7 +24,7 @@ from coterie.errors import UsageError
 from coterie.export.base import Format, Subject
 
 if TYPE_CHECKING:
-    from coterie.data.augment import Normalisation
+    from coterie.data.feeding.augment import Normalisation
     from coterie.nn.encoder import Encoder
     from coterie.runs.model import Model
 

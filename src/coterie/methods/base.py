@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from coterie.cluster.clustering import Clustering
 from coterie.cluster.kmeans import Metric
-from coterie.data.edges import GraphConfig
-from coterie.data.loader import View
+from coterie.data.feeding.edges import GraphConfig
+from coterie.data.feeding.loader import View
 from coterie.nn.encoder import Encoder
 from coterie.schedule import Progress
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from coterie.cluster.clustering import Clustering
-from coterie.data.loader import View
+from coterie.data.feeding.loader import View
 from coterie.losses.contrastive import nt_xent
 from coterie.losses.student_t import divergence, plain_and_augmented, sharpened, soft_assignment
 from coterie.methods.base import Batch, EStep

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from coterie.cluster.clustering import Clustering
 from coterie.cluster.kmeans import Metric
-from coterie.data.edges import GraphConfig
+from coterie.data.feeding.edges import GraphConfig
 from coterie.errors import UsageError
 from coterie.losses.soft_contrast import balance, curve, soft_contrast
 from coterie.losses.student_t import divergence, sharpened, soft_assignment

@@ -10,7 +10,7 @@ import yaml
 
 import coterie
 from coterie.config import plain, read
-from coterie.data.augment import AugmentConfig
+from coterie.data.feeding.augment import AugmentConfig
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.methods import method_type
 from coterie.nn.backbones import backbone_names
@@ -42,7 +42,7 @@ class DataConfig:
         features_from: what makes features of the images, a run's folder or a pretrained backbone; empty for nothing.
         normalisation: the mean and deviation taken out of every channel: "images" for their own, "imagenet", "cifar10"
             or "cifar100" for what is usual there, "auto" for what a pretrained backbone wants, else "images".
-        subset, image_column, label_column: of a data set of the hub; empty chooses, see `coterie.data.hub`.
+        subset, image_column, label_column: of a data set of the hub; empty chooses, see `coterie.data.sources.hub`.
     """
 
     source: str

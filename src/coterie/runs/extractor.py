@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from coterie.data.augment import Normalisation
+from coterie.data.feeding.augment import Normalisation
 from coterie.nn.pretrained import Pretrained
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coterie.data.folder import Skipped
+from coterie.data.base import Skipped
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.failures import disk_reason, translated
 from coterie.files import is_partial, write_text

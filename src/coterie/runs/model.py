@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from coterie.cluster.groups import Grouping, Groups
-from coterie.data.augment import Normalisation
 from coterie.data.base import Rows
-from coterie.data.collected import Collected
+from coterie.data.feeding.augment import Normalisation
+from coterie.data.feeding.collected import Collected
 from coterie.methods import Method, build_method
 from coterie.nn.pretrained import Architecture, build
 from coterie.processes import ALONE, Processes

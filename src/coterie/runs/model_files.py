@@ -11,7 +11,7 @@ import coterie
 from coterie.cluster.groups import Groups
 from coterie.cluster.outliers import OutlierScore
 from coterie.config import plain, read
-from coterie.data.augment import Normalisation
+from coterie.data.feeding.augment import Normalisation
 from coterie.errors import CoterieError, UsageError
 from coterie.files import write_json
 from coterie.methods import method_type

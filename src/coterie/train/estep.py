@@ -10,7 +10,7 @@ from torch import Tensor
 from coterie.cluster.clustering import Clustering
 from coterie.cluster.kmeans import kmeans
 from coterie.cluster.mixture import gaussian_mixture
-from coterie.data.collected import Collected
+from coterie.data.feeding.collected import Collected
 from coterie.errors import CoterieError
 from coterie.methods.base import EStep, Method
 from coterie.processes import processes

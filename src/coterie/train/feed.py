@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Feed(Protocol):
-    """Batches to learn from and everything to embed; see `coterie.data.loader.ImageFeed`."""
+    """Batches to learn from and everything to embed; see `coterie.data.feeding.loader.ImageFeed`."""
 
     batch_size: int
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from coterie.data.shard_names import is_shards
+from coterie.data.sources.shard_names import is_shards
 from coterie.errors import UsageError
 from coterie.files import is_url, write_text
 from coterie.runs.assignments import Assignments

@@ -232,7 +232,7 @@ def _options_of(method: str) -> dict[str, Any]:
 
 
 def _setting_names(method: str) -> list[str]:
-    from coterie.data.augment import AugmentConfig
+    from coterie.data.feeding.augment import AugmentConfig
 
     sections: dict[str, Any] = {"data": DataConfig, "augment": AugmentConfig, "train": TrainConfig}
     names = [f"{section}.{field.name}" for section, kind in sections.items() for field in fields(kind)]

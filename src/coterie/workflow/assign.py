@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coterie.data.folder import Skipped
+from coterie.data.base import Skipped
 from coterie.data.sources import open_source
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder

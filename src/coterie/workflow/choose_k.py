@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from coterie.cluster.kmeans import Metric
-from coterie.data.cache import read_images
-from coterie.data.features import Features
+from coterie.data.feeding.features import Features
+from coterie.data.reading.cache import read_images
 from coterie.data.sources import open_source
 from coterie.errors import CoterieError
 from coterie.evaluate.choose_k import Choice, choose_k

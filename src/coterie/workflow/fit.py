@@ -14,11 +14,10 @@ import numpy.typing as npt
 import torch
 
 import coterie
-from coterie.data.augment import describe_views
-from coterie.data.base import Rows, Source
-from coterie.data.folder import Skipped
+from coterie.data.base import Rows, Skipped, Source
+from coterie.data.feeding.augment import describe_views
+from coterie.data.reading.store import Store
 from coterie.data.sources import open_source
-from coterie.data.store import Store
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.evaluate.baseline import baseline
 from coterie.evaluate.metrics import score

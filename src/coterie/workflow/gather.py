@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from coterie.data.base import Rows, Source
-from coterie.data.cache import read_images
-from coterie.data.collected import Collected
-from coterie.data.features import Features
-from coterie.data.folder import Skipped
-from coterie.data.store import Store
+from coterie.data.base import Rows, Skipped, Source
+from coterie.data.feeding.collected import Collected
+from coterie.data.feeding.features import Features
+from coterie.data.reading.cache import read_images
+from coterie.data.reading.store import Store
 from coterie.errors import UsageError
 from coterie.files import write_atomically
 from coterie.methods import method_type

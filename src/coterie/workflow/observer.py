@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from coterie.data.base import Rows
-from coterie.data.edges import EdgeFeed
+from coterie.data.feeding.edges import EdgeFeed
 from coterie.evaluate.metrics import confusion, normalised_mutual_information, score
 from coterie.evaluate.neighbours import monitor
 from coterie.runs.folder import RunFolder

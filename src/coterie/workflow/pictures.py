@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from coterie.data.base import Pixels, Rows, Source
-from coterie.data.decode import Unreadable
-from coterie.data.parallel import in_parallel
-from coterie.data.store import Store
+from coterie.data.base import Pixels, Rows, Source, Unreadable
+from coterie.data.reading.parallel import in_parallel
+from coterie.data.reading.store import Store
 from coterie.report.selection import select, shown_rows
 from coterie.report.sheets import make_sheets, side_for
 from coterie.report.thumbnails import Thumbnails

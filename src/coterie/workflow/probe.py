@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from coterie.data.base import Rows
-from coterie.data.collected import Collected
+from coterie.data.feeding.collected import Collected
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.evaluate.probe import ProbeConfig, ProbeScores, probe

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coterie.data.folder import Skipped, find_images
+from coterie.data.base import Skipped
+from coterie.data.sources.folder import find_images
 from coterie.errors import CoterieError, UsageError
 from coterie.runs.labelled import Labelled
 from coterie.text import printable

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coterie.data.base import Rows
-from coterie.data.handout import hand_out, take
+from coterie.data.reading.handout import hand_out, take
 from coterie.errors import CoterieError
 from coterie.processes import processes
 from coterie.runs.config import RunConfig, from_yaml, to_yaml

@@ -13,12 +13,12 @@ from torch import Tensor
 from coterie.cluster.groups import Grouping, by_size, fit_groups
 from coterie.cluster.kmeans import Metric, kmeans
 from coterie.config import plain
-from coterie.data.augment import Normalisation
 from coterie.data.base import Rows
-from coterie.data.edges import EdgeFeed
-from coterie.data.features import Features
-from coterie.data.loader import ImageFeed
-from coterie.data.store import Store
+from coterie.data.feeding.augment import Normalisation
+from coterie.data.feeding.edges import EdgeFeed
+from coterie.data.feeding.features import Features
+from coterie.data.feeding.loader import ImageFeed
+from coterie.data.reading.store import Store
 from coterie.errors import CoterieError, UsageError
 from coterie.failures import translating
 from coterie.methods import Method

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coterie.cluster.fuzzy_graph import Graph, fuzzy_graph
 from coterie.cluster.neighbours import nearest_neighbours
-from coterie.data.features import Features
+from coterie.data.feeding.features import Features
 from coterie.errors import UsageError
 from coterie.processes import processes
 from coterie.seeding import generator

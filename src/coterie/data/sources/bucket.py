@@ -9,14 +9,13 @@ from pathlib import PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.arrays import folder_labels
-from coterie.data.base import Source
-from coterie.data.decode import Unreadable
-from coterie.data.encoded import MOST_BYTES, Encoded
-from coterie.data.folder import IMAGE_SUFFIXES, Skipped
-from coterie.data.pack import read_pack
-from coterie.data.remote import Remote
-from coterie.data.storage import Entry
+from coterie.data.base import Skipped, Source, Unreadable
+from coterie.data.sources.arrays import folder_labels
+from coterie.data.sources.encoded import MOST_BYTES, Encoded
+from coterie.data.sources.folder import IMAGE_SUFFIXES
+from coterie.data.sources.pack import read_pack
+from coterie.data.sources.remote import Remote
+from coterie.data.sources.storage import Entry
 from coterie.errors import CoterieError
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.data.augment.config import AugmentConfig
-from coterie.data.augment.constants import constant
-from coterie.data.augment.draws import Draws
+from coterie.data.feeding.augment.config import AugmentConfig
+from coterie.data.feeding.augment.constants import constant
+from coterie.data.feeding.augment.draws import Draws
 
 
 def crop_boxes(side: int, config: AugmentConfig, draws: Draws) -> tuple[Tensor, Tensor]:

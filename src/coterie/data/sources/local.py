@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.arrays import folder_labels
-from coterie.data.base import OneByOne, Outline, looks_grey
-from coterie.data.decode import decode_file, stored_size
-from coterie.data.folder import Skipped, find_images
-from coterie.data.storage import stamp_of
+from coterie.data.base import OneByOne, Outline, Skipped, looks_grey
+from coterie.data.reading.decode import decode_file, stored_size
+from coterie.data.sources.arrays import folder_labels
+from coterie.data.sources.folder import find_images
+from coterie.data.sources.storage import stamp_of
 from coterie.errors import UsageError
 
 

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from coterie.data.base import OneByOne, Outline, looks_grey
-from coterie.data.folder import Skipped
-from coterie.data.pixels import fit_square
+from coterie.data.base import OneByOne, Outline, Skipped, looks_grey
+from coterie.data.reading.pixels import fit_square
 from coterie.errors import UsageError
 
 

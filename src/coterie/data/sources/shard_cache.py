@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
 
-from coterie.data.cache import cache_folder
-from coterie.data.folder import Skipped
-from coterie.data.storage import Entry
-from coterie.data.tars import Contents, Sample
+from coterie.data.base import Skipped
+from coterie.data.reading.cache import cache_folder
+from coterie.data.sources.storage import Entry
+from coterie.data.sources.tars import Contents, Sample
 from coterie.errors import CoterieError
 from coterie.files import write_text
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from coterie.data.storage import Entry, Storage
+from coterie.data.sources.storage import Entry, Storage
 from coterie.errors import UsageError
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")

@@ -20,10 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from coterie.data.base import Source
-from coterie.data.folder import Skipped
-from coterie.data.ingest import ingest, is_small
-from coterie.data.store import Store
+from coterie.data.base import Skipped, Source
+from coterie.data.reading.ingest import ingest, is_small
+from coterie.data.reading.store import Store
 
 # Part of every entry's name: raise it when decoding changes.
 _FORMAT = 1

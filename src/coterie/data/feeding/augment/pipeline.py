@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coterie.data.augment.colour import recolour, retone
-from coterie.data.augment.config import AugmentConfig
-from coterie.data.augment.constants import constant
-from coterie.data.augment.draws import Draws
-from coterie.data.augment.geometry import blurs, resized_crops, warps
+from coterie.data.feeding.augment.colour import recolour, retone
+from coterie.data.feeding.augment.config import AugmentConfig
+from coterie.data.feeding.augment.constants import constant
+from coterie.data.feeding.augment.draws import Draws
+from coterie.data.feeding.augment.geometry import blurs, resized_crops, warps
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coterie.data.augment.config import AugmentConfig
-from coterie.data.augment.constants import constant
-from coterie.data.augment.draws import Draws
+from coterie.data.feeding.augment.config import AugmentConfig
+from coterie.data.feeding.augment.constants import constant
+from coterie.data.feeding.augment.draws import Draws
 
 _LUMA = (0.299, 0.587, 0.114)
 # YIQ: the hue is the angle in the plane of the last two, so that turning it is linear.

@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from coterie.data.base import Outline, Pixels
-from coterie.data.decode import Unreadable, decode_file, stored_size
-from coterie.data.parallel import in_parallel
+from coterie.data.base import Outline, Pixels, Unreadable
+from coterie.data.reading.decode import decode_file, stored_size
+from coterie.data.reading.parallel import in_parallel
 
 # A file of more bytes than this is no image anyone groups.
 MOST_BYTES = 256_000_000

@@ -20,10 +20,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.arrays import checked_keys, numbered_labels
-from coterie.data.base import OneByOne, Outline, looks_grey
-from coterie.data.decode import Unreadable, decode_file, stored_size
-from coterie.data.folder import Skipped
+from coterie.data.base import OneByOne, Outline, Skipped, Unreadable, looks_grey
+from coterie.data.reading.decode import decode_file, stored_size
+from coterie.data.sources.arrays import checked_keys, numbered_labels
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.extras import require
 from coterie.hub import PREFIX, quietly, reason

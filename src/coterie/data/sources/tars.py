@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
-from coterie.data.encoded import MOST_BYTES
-from coterie.data.folder import IMAGE_SUFFIXES, Skipped
+from coterie.data.base import Skipped
+from coterie.data.sources.encoded import MOST_BYTES
+from coterie.data.sources.folder import IMAGE_SUFFIXES
 from coterie.errors import CoterieError
 
 # Headers, names and labels are small; what claims otherwise is damaged or meant to fill the memory.

@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.base import Source
-from coterie.data.decode import Unreadable
-from coterie.data.folder import Skipped
-from coterie.data.parallel import in_parallel
-from coterie.data.store import Store, at_once
+from coterie.data.base import Skipped, Source, Unreadable
+from coterie.data.reading.parallel import in_parallel
+from coterie.data.reading.store import Store, at_once
 from coterie.errors import ResourceError, UsageError
 from coterie.memory import memory
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from coterie.data.decode import Unreadable
+from coterie.data.base import Unreadable
 
 
 @dataclass(frozen=True)

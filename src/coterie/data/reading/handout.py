@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from coterie.data.base import Rows
-from coterie.data.features import Features
-from coterie.data.store import Store
+from coterie.data.feeding.features import Features
+from coterie.data.reading.store import Store
 from coterie.errors import CoterieError
 from coterie.files import write_atomically, write_json
 

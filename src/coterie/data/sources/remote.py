@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeVar, cast
 
-from coterie.data.decode import Unreadable
-from coterie.data.storage import Entry
+from coterie.data.base import Unreadable
+from coterie.data.sources.storage import Entry
 from coterie.errors import CoterieError, UsageError, causes, unknown
 from coterie.extras import require
 

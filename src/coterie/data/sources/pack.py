@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from coterie.data.arrays import ArraySource, checked_keys, numbered_labels
 from coterie.data.base import Source
-from coterie.data.features import Features, checked_features
+from coterie.data.feeding.features import Features, checked_features
+from coterie.data.sources.arrays import ArraySource, checked_keys, numbered_labels
 from coterie.errors import UsageError
 from coterie.untrusted import open_pack
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from coterie.data.pixels import fit_square
+from coterie.data.base import Unreadable
+from coterie.data.reading.pixels import fit_square
 
 # Others that Pillow knows may start programs, as EPS does. A JPEG of several pictures (MPO) begins as any JPEG.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
@@ -37,10 +38,6 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-class Unreadable(Exception):
-    """An image cannot be used; the message is the reason a person reads."""
 
 
 _REASONS = {

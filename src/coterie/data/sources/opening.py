@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.arrays import ArraySource
 from coterie.data.base import Source
-from coterie.data.hub import open_hub
-from coterie.data.local import FolderSource, NoImages
-from coterie.data.pack import given_features, read_pack
-from coterie.data.shard_names import find_shards, is_shards
-from coterie.data.shards import ShardSource
-from coterie.data.storage import Disk
+from coterie.data.sources.arrays import ArraySource
+from coterie.data.sources.hub import open_hub
+from coterie.data.sources.local import FolderSource, NoImages
+from coterie.data.sources.pack import given_features, read_pack
+from coterie.data.sources.shard_names import find_shards, is_shards
+from coterie.data.sources.shards import ShardSource
+from coterie.data.sources.storage import Disk
 from coterie.errors import UsageError
 from coterie.files import is_url
 from coterie.hub import PREFIX
@@ -37,7 +37,7 @@ def open_source(
         source: a folder, an `.npz` file or tar shards (`shards-{000..012}.tar`, `shards-*.tar`), each by its path or as
             a URL (`s3://bucket/photos`); the word `digits`, a data set of the hub as `hf:NAME[:SPLIT]`, or an array.
         labels_from_folders: take class folders as labels.
-        subset, image_column, label_column: of a data set of the hub, see `coterie.data.hub`; empty chooses.
+        subset, image_column, label_column: of a data set of the hub, see `coterie.data.sources.hub`; empty chooses.
         note: told what takes long.
 
     Raises:
@@ -83,8 +83,8 @@ def _open_folder(path: Path, labels_from_folders: bool, note: Callable[[str], No
 
 
 def _open_url(url: str, labels_from_folders: bool, note: Callable[[str], None]) -> Source:
-    from coterie.data.bucket import RemoteFolder, find_remote_images, read_remote_pack
-    from coterie.data.remote import open_remote
+    from coterie.data.sources.bucket import RemoteFolder, find_remote_images, read_remote_pack
+    from coterie.data.sources.remote import open_remote
 
     remote, path = open_remote(url)
     if is_shards(path):

@@ -12,9 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from coterie.data.base import OneByOne, Outline
-from coterie.data.decode import Unreadable
-from coterie.data.folder import Skipped
+from coterie.data.base import OneByOne, Outline, Skipped, Unreadable
 from coterie.errors import UsageError
 
 

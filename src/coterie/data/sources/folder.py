@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from coterie.data.base import Skipped
 from coterie.errors import UsageError
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".mpo")
 )
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file left out, and why."""
-
-    key: str
-    reason: str
 
 
 def file_below(root: Path, key: str) -> Path | None:

@@ -11,16 +11,15 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.arrays import folder_labels
-from coterie.data.bucket import identity_of
-from coterie.data.decode import Unreadable
-from coterie.data.encoded import Encoded
-from coterie.data.folder import Skipped
-from coterie.data.parallel import in_parallel
-from coterie.data.shard_cache import kept_contents
-from coterie.data.shard_names import shard_files, shard_names
-from coterie.data.storage import Entry, Storage
-from coterie.data.tars import Contents, Sample, read_contents, uncompressed
+from coterie.data.base import Skipped, Unreadable
+from coterie.data.reading.parallel import in_parallel
+from coterie.data.sources.arrays import folder_labels
+from coterie.data.sources.bucket import identity_of
+from coterie.data.sources.encoded import Encoded
+from coterie.data.sources.shard_cache import kept_contents
+from coterie.data.sources.shard_names import shard_files, shard_names
+from coterie.data.sources.storage import Entry, Storage
+from coterie.data.sources.tars import Contents, Sample, read_contents, uncompressed
 from coterie.errors import UsageError
 
 # Neighbours in a shard are read together up to so many bytes, and so many that are passed over.

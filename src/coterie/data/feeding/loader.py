@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from coterie.data.augment import AugmentConfig, Normalisation, augment
-from coterie.data.augment.draws import Draws
-from coterie.data.store import Store
+from coterie.data.feeding.augment import AugmentConfig, Normalisation, augment
+from coterie.data.feeding.augment.draws import Draws
+from coterie.data.reading.store import Store
 from coterie.errors import UsageError
 from coterie.processes import processes
 from coterie.seeding import generator
