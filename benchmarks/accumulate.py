@@ -88,7 +88,7 @@ def compare(options: argparse.Namespace) -> None:
     print(f"| method | {' | '.join(f'{parts} parts' for parts in several)} |")
     print("|---" * (len(several) + 1) + "|")
     for name in method_names():
-        if method_type(name).trains and method_type(name).inputs == "images":
+        if method_type(name).inputs == "images":
             found = in_parts(name, options.batch, [1, *several])
             cells = [f"{cosine(found[1][1], found[n][1]):.4f}, {found[n][0] / found[1][0] - 1:+.1%}" for n in several]
             print(f"| {name} | {' | '.join(cells)} |", flush=True)

@@ -107,7 +107,7 @@ def fitted(key: Row, source: str, plan: Plan) -> Path:
     command = [sys.executable, "-m", "coterie", "fit", source, "-k", str(clusters), "--method", key["method"]]
     command += ["--seed", str(key["seed"]), "--device", "cpu", "--quiet", "--resume"]
     if key["method"] == "lnscc":
-        command += ["--features-from", str(fitted({**key, "method": "simclr"}, source, plan))]
+        command += ["--backbone", str(fitted({**key, "method": "simclr"}, source, plan))]
     else:
         command += ["--epochs", str(key["epochs"])]
     command += [part for setting in plan.settings for part in ("--set", setting)]

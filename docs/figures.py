@@ -25,7 +25,7 @@ from sklearn.datasets import load_digits
 from sklearn.manifold import TSNE
 
 from coterie.evaluate.metrics import score
-from coterie.methods import method_names, method_type
+from coterie.methods import learns, method_names, method_type
 from coterie.report.palette import colours
 from coterie.runs.assignments import Assignments
 
@@ -52,12 +52,11 @@ def fitted(method: str, runs: Path) -> Path:
     command = [sys.executable, "-m", "coterie", "fit", "digits", "-k", "10", "--method", method, "--seed", "0"]
     command += ["--device", "cpu", "--quiet", "--resume", "--out", str(out)]
     if method_type(method).inputs == "features":
-        command += ["--features-from", str(fitted("simclr", runs)), "--epochs", "10"]
-        command += ["--set", "steps_per_epoch=100"]
-    elif method_type(method).trains:
-        command += ["--epochs", "30"]
-    else:
         command += ["--backbone", str(fitted("simclr", runs))]
+    if method == "lnscc":
+        command += ["--epochs", "10", "--set", "steps_per_epoch=100"]
+    elif learns(method):
+        command += ["--epochs", "30"]
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     return out
 

@@ -25,7 +25,7 @@ from coterie.data.reading import cache
 from coterie.runs.folder import RunFolder
 from coterie.train import checkpoint, estep
 from coterie.train.loop import Loop
-from coterie.workflow import fit, observer
+from coterie.workflow.steps import observer, write
 
 
 def die() -> None:
@@ -124,7 +124,7 @@ def in_reading(_: int) -> None:
 def in_results(when: int) -> None:
     """The table is there; the model, the pictures, the page or the summary is not."""
     name = ("save_model", "take_pictures", "write_report", "write_json")[when - 1]
-    setattr(fit, name, die_at(getattr(fit, name), 1))
+    setattr(write, name, die_at(getattr(write, name), 1))
 
 
 def after(seconds: float) -> None:

@@ -9,15 +9,18 @@ from torch import nn
 
 from coterie.data.base import Outline, Source
 from coterie.files import write_json, write_text
-from coterie.methods import method_names, method_type
+from coterie.methods import learns, method_names, method_type
+from coterie.nn.pretrained import Architecture, Pretrained
+from coterie.plan import Request
+from coterie.plan.layers import lay, settle, told
 from coterie.report.page import write_report
 from coterie.runs.assignments import Assignments
+from coterie.runs.config import RunConfig
 from coterie.runs.folder import RunFolder
-from coterie.workflow.assemble import Request, assemble
-from coterie.workflow.pictures import take_pictures
+from coterie.workflow.steps.pictures import take_pictures
 
 # Those that learn; the others only group what a pretrained backbone sees.
-LEARNING = [name for name in method_names() if method_type(name).trains]
+LEARNING = [name for name in method_names() if learns(name)]
 
 _HEADS: dict[str, object] = {"hidden": 16, "projection": 8}
 _MORE: dict[str, dict[str, object]] = {
@@ -29,8 +32,16 @@ _MORE: dict[str, dict[str, object]] = {
 
 def options(name: str) -> dict[str, object]:
     """Options of the method `name`."""
-    heads = _HEADS if method_type(name).inputs == "images" and method_type(name).trains else {}
+    heads = _HEADS if method_type(name).inputs == "images" else {}
     return {**heads, **_MORE.get(name, {})}
+
+
+def settled(request: Request, outline: Outline, *, own_side: int = 0) -> RunConfig:
+    """The configuration a request comes to for images of this outline, and a backbone that wants them this large."""
+    layers = lay(request, told(request), outline)
+    if own_side:
+        layers = layers.seeing(Pretrained(request.backbone, Architecture("coterie", ""), nn.Identity(), own_side))
+    return settle(layers, outline.count)[0]
 
 
 def source(name: str, images: np.ndarray, path: Path) -> Path:
@@ -64,7 +75,7 @@ def finished_run(
     named = None if source.labels is None else [source.class_names[label] for label in source.labels]
     table = Assignments(source.keys, clusters, np.round(confidence, 6), outlier, named)
     folder = RunFolder(root)
-    config = assemble(Request(source=name, clusters=groups, size=16, device="cpu"), Outline(count, 16, False))
+    config = settled(Request(source=name, clusters=groups, size=16, device="cpu"), Outline(count, 16, False))
     folder.start(config)
     write_text(folder.assignments, table.to_csv())
     np.save(folder.embeddings, embeddings.astype(np.float32))

@@ -295,7 +295,7 @@ def test_half_written_and_foreign_runs(
     for verb in (["evaluate", str(run)], ["report", str(run)]):
         assert "not finished" in refused(verb, capsys)
     config = (run / "config.yaml").read_text()
-    (run / "config.yaml").write_text(config.replace("format: 1", "format: 7"))
+    (run / "config.yaml").write_text(config.replace("format: 2", "format: 7"))
     assert "format 7" in refused(resume, capsys, code=1)
     (run / "config.yaml").write_text(config[: len(config) // 2].rsplit("\n", 1)[0] + "\n  : [")
     assert "damaged" in refused(resume, capsys, code=1)
@@ -315,7 +315,7 @@ def test_a_damaged_model(run: Path, pack: Path, capsys: pytest.CaptureFixture[st
     weights.write_bytes(whole)
     description = run / "model" / "model.json"
     text = description.read_text()
-    description.write_text(text.replace('"format": 3', '"format": 9'))
+    description.write_text(text.replace('"format": 4', '"format": 9'))
     assert "format 9" in refused(["assign", str(run), str(pack), "--quiet"], capsys, code=1)
     description.write_text(text.replace('"clusters": 3', '"clusters": 4'))
     assert "3 centers for 4 clusters" in refused(["assign", str(run), str(pack), "--quiet"], capsys, code=1)
@@ -365,7 +365,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "train", interrupt)
+    monkeypatch.setattr(module, "learn", interrupt)
     command = ["fit", str(pack), "-k", "3", *QUICK, "--out", str(tmp_path / "run"), "--quiet"]
     line = refused(command, capsys, code=130)
     assert line.endswith("--resume")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coterie.methods import method_names, method_type
+from coterie.methods import learns, method_names
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -16,7 +16,7 @@ DOCS = ROOT / "docs"
 @pytest.mark.parametrize("name", method_names())
 def test_every_method_has_a_page(name: str) -> None:
     page = (DOCS / "methods" / f"{name}.md").read_text(encoding="utf-8")
-    measured = ("measured",) if method_type(name).trains else ()  # The benchmark is of methods that learn.
+    measured = ("measured",) if learns(name) else ()  # The benchmark is of methods that learn.
     for directive in ("settings", "recipes", *measured):
         assert f"```{{{directive}}} {name}\n" in page
     assert f"../figures/{name}.png" in page

@@ -17,7 +17,7 @@ from coterie import untrusted
 from coterie.data.sources import open_source
 from coterie.data.sources.arrays import ArraySource
 from coterie.errors import UsageError
-from coterie.runs.tables import guarded, read_table, to_csv, unguarded
+from coterie.tables import guarded, read_table, to_csv, unguarded
 from coterie.text import printable
 
 _OPEN = """

@@ -25,7 +25,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from coterie.cli.parser import build_parser
 from coterie.methods import method_type
-from coterie.workflow.recipes import load_recipe, recipe_names
+from coterie.plan.recipes import load_recipe, recipe_names
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 _ARGUMENT = re.compile(r"^    (\w+(?:, \w+)*): (.+)$")

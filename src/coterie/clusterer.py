@@ -18,16 +18,18 @@ from coterie.data.base import Rows, Source
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.files import write_text
+from coterie.listener import Listener
 from coterie.methods import Method, method_name, method_type
+from coterie.plan import Request, plan
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
-from coterie.runs.model_files import load_model, open_extractor, save_model
-from coterie.workflow.assemble import Request, assemble, open_backbone, reading_of
+from coterie.runs.model_files import load_model, save_model
 from coterie.workflow.export import export
-from coterie.workflow.gather import Wanted, check_kind, gather, wanted_by
-from coterie.workflow.listener import Listener
-from coterie.workflow.training import train
+from coterie.workflow.steps.attempt import Attempt
+from coterie.workflow.steps.group import group
+from coterie.workflow.steps.learn import learn
+from coterie.workflow.steps.read import gather, read
 
 Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 
@@ -50,10 +52,9 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         device: "auto", "cpu" or "cuda".
         precision: "auto", "float32" or "bfloat16".
         seed: same seed, same machine, same result.
-        features_from: for a method on features that is given images, what makes the features: a finished run's folder
-            or a pretrained backbone.
-        backbone: the encoder's: one of coterie's own by name, or a pretrained one: `hf:NAME`, `timm:NAME`, a file of
-            weights, or a finished run's folder; None chooses from the data.
+        backbone: what looks at the images: one of coterie's own by name, or a pretrained one: `hf:NAME`, `timm:NAME`, a
+            file of weights, or a finished run's folder; None chooses from the data. Methods on images train it, methods
+            on features take its features as they are.
 
     Attributes:
         labels_: (N,) int64, the cluster of each image.
@@ -73,7 +74,6 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     device: str = "auto"
     precision: str = "auto"
     seed: int = 0
-    features_from: str | None = None
     backbone: str | None = None
 
     def fit(self, X: Images, y: object = None, *, listener: Listener | None = None) -> Clusterer:  # noqa: ARG002, N803
@@ -93,18 +93,14 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             device=self.device,
             precision=self.precision,
             seed=self.seed,
-            features_from=self.features_from,
             backbone=self.backbone,
         )
-        source, listener = self._open(X, learning=True, **reading_of(request)), listener or Listener()
-        config = assemble(request, source.outline())
-        check_kind(source, config.method, extracting=self.features_from is not None)
-        config, pretrained = open_backbone(config, request, source.outline(), listener)
-        extractor = None if self.features_from is None else open_extractor(self.features_from, device=self.device)
-        channels = None if pretrained is None else pretrained.channels
-        wanted = Wanted(config.method, config.data.side, channels, extractor=extractor)
-        rows, self.skipped_ = gather(source, wanted, listener)
-        fitted = train(rows, config, listener, extractor=extractor, pretrained=pretrained)
+        attempt = Attempt(listener or Listener())
+        source = None if isinstance(X, (str, Path)) else self._open(X, learning=True)
+        material = read(plan(request, source=source, note=attempt.note), attempt)
+        rows, planned, self.skipped_ = material.rows, material.plan, material.skipped
+        learnt = learn(planned.config, rows, planned.backbone, attempt)
+        fitted = group(planned.config, rows, learnt, attempt)
         self.model_ = fitted.model
         self.embeddings_ = fitted.embedded.embeddings.cpu().numpy()
         self._take(Assignments.of(rows.keys, fitted.grouping))
@@ -157,14 +153,14 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         return self.model_
 
     def _rows(self, images: Images) -> Rows:
-        wanted = wanted_by(self._fitted())
-        return gather(self._open(images, learning=False), wanted, Listener())[0]
+        model = self._fitted()
+        return gather(self._open(images, learning=False), model, Listener())[0]
 
-    def _open(self, images: Images, *, learning: bool, **reading: Any) -> Source:
+    def _open(self, images: Images, *, learning: bool) -> Source:
         if isinstance(images, torch.Tensor):
             images = images.cpu().numpy()
         if isinstance(images, (str, Path)):
-            return open_source(images, **reading)
+            return open_source(images)
         if self._takes_features or (not learning and isinstance(images, np.ndarray) and images.ndim == 2):
             return open_source(checked_array(self, images, reset=learning, least=2 if learning else 1))
         if not isinstance(images, np.ndarray):
@@ -173,11 +169,11 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
 
     @property
     def _takes_features(self) -> bool:
-        extracting = self.features_from is not None
+        looking = self.backbone is not None
         if hasattr(self, "model_"):  # A loaded one does not know by name what makes its features.
-            extracting |= self.model_.extractor is not None
+            looking |= self.model_.backbone is not None
         kind = method_type(self.method) if isinstance(self.method, str) else self.method
-        return not extracting and kind.inputs == "features"
+        return not looking and kind.inputs == "features"
 
     @property
     def _n_features_out(self) -> int:

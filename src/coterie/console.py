@@ -17,6 +17,9 @@ from coterie.evaluate.choose_k import Choice
 from coterie.evaluate.probe import ProbeScores
 from coterie.evaluate.reliability import Reliability
 from coterie.evaluate.stability import Stability
+from coterie.plan import Plan
+from coterie.plan.announce import as_json as plan_as_json
+from coterie.plan.announce import short, takes
 from coterie.text import in_one_line, printable
 from coterie.workflow.apply import Applied
 
@@ -156,3 +159,22 @@ def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None
     out.print(table)
     for criterion in choice.criteria:
         out.print(f"{criterion.name}: {criterion.about}", style="dim")
+
+
+def print_plan(plan: Plan, out: Console, *, as_json: bool) -> None:
+    """Every setting with its origin, and what the run would take."""
+    if as_json:
+        out.print(json.dumps(plan_as_json(plan), ensure_ascii=False), markup=False, soft_wrap=True)
+        return
+    for line in short(plan):
+        out.print(line, markup=False)
+    rows = [(name, _value(value), origin) for name, value, origin in plan.settings()]
+    widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
+    out.print()
+    for name, value, origin in rows:
+        out.print(f"{name:{widths[0]}}  {value:{min(widths[1], 32)}}  {origin}", markup=False, highlight=False)
+    out.print(f"\n{takes(plan.estimate)}", markup=False)
+
+
+def _value(value: object) -> str:
+    return in_one_line(json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value or "-")

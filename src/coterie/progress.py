@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from coterie.listener import Listener
 from coterie.text import in_one_line
-from coterie.workflow.listener import Listener
 
 # Seconds between lines where there is no terminal to draw on.
 _LOG_EVERY = 15.0
@@ -23,6 +23,8 @@ class ConsoleListener(Listener):
 
     Elsewhere a stage that is described, as learning is after every epoch, is told of at those times only.
     """
+
+    read = True
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)

@@ -93,15 +93,15 @@ def test_a_damaged_entry_is_passed_over(kept: Path, photo_folder: Path, damage: 
     first = read(photo_folder)[0]
     (entry,) = entries(kept)
     if damage == "truncated":
-        (entry / "images.npy").write_bytes((entry / "images.npy").read_bytes()[:-100])
+        (entry / "values.npy").write_bytes((entry / "values.npy").read_bytes()[:-100])
     elif damage == "no table":
         (entry / "about.json").unlink()
     elif damage == "wild table":
         (entry / "about.json").write_text('{"keys": ["../../x"], "skipped": []}')
     elif damage == "pickle":
-        np.save(entry / "images.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+        np.save(entry / "values.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     else:
-        np.save(entry / "images.npy", first.images[:3])
+        np.save(entry / "values.npy", first.images[:3])
     store, _, notes = read(photo_folder)
     assert notes == []
     assert np.array_equal(store.images, first.images)

@@ -167,14 +167,8 @@ REFUSED: dict[str, tuple[str, int, str, Knock]] = {
         "model.json is damaged",
         lambda p: (p.run / "model" / "model.json").write_text("[" * 100_000),
     ),
-    "model.json, an extractor that is itself": (
-        "assign run images.npz",
-        1,
-        "takes features",
-        lambda p: (p.edit("model/model.json", extractor="run"), (p.run / "model" / "run").symlink_to(".")),
-    ),
     "features from a run": (
-        "fit images.npz --method lnscc -k 2 --features-from run --out new",
+        "fit images.npz --method lnscc -k 2 --backbone run --out new",
         1,
         "the model in run/model is damaged",
         lambda p: intruders.pickled(p.run / "model" / "model.safetensors", p.marker),

@@ -22,9 +22,9 @@ from coterie.export.fiftyone import _keys
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import read_labelled
-from coterie.runs.tables import to_csv
+from coterie.tables import to_csv
 from coterie.text import in_one_line, printable
-from coterie.workflow.sort_files import safe_name
+from coterie.workflow.steps.sort_files import safe_name
 from intruders import Place
 from small import finished_run
 

@@ -15,10 +15,10 @@ from coterie.data.reading.handout import take
 from coterie.data.sources.local import FolderSource
 from coterie.errors import CoterieError
 from coterie.nn.pretrained import Architecture, build
-from coterie.runs.backbone_files import load_backbone
+from coterie.nn.pretrained.saved import load_backbone
 from coterie.runs.folder import RunFolder
 from coterie.runs.frames import Frames
-from coterie.workflow.gather import _kept
+from coterie.workflow.steps.look import _kept
 from intruders import Place
 
 
@@ -45,7 +45,7 @@ def test_what_was_kept_to_save_time_is_made_anew(
     monkeypatch.setattr("coterie.data.reading.cache._WORTH_SECONDS", 0.0)
     first, _ = read_images(FolderSource(photo_folder), 8)
     entry = next((place.folder / "cache").iterdir())
-    intruders.npy(entry / "images.npy", place.marker)
+    intruders.npy(entry / "values.npy", place.marker)
     assert np.array_equal(read_images(FolderSource(photo_folder), 8)[0].images, first.images)
     assert not place.marker.exists()
 

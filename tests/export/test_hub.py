@@ -80,7 +80,7 @@ def test_a_model_on_the_features_of_another(blobs: tuple, tmp_path: Path) -> Non
     options = {"train.batch_size": 20, **small.options("simclr")}
     Clusterer(3, method="simclr", epochs=1, options=options, device="cpu").fit(blobs[0]).save(tmp_path / "first")
     mapped = Clusterer(
-        3, method="lnscc", epochs=2, options=small.options("lnscc"), device="cpu", features_from=str(tmp_path / "first")
+        3, method="lnscc", epochs=2, options=small.options("lnscc"), device="cpu", backbone=str(tmp_path / "first")
     ).fit(blobs[0])
     mapped.export(hub=tmp_path / "card")
     loaded = load(tmp_path / "card", device="cpu")

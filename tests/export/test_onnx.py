@@ -60,7 +60,7 @@ def test_pixels_as_floats(blobs: tuple, tmp_path: Path) -> None:
 def test_features_that_another_run_makes(blobs: tuple, tmp_path: Path) -> None:
     first, images = fitted("simclr", blobs[0])
     first.save(tmp_path / "first")
-    second, _ = fitted("lnscc", blobs[0], features_from=str(tmp_path / "first"))
+    second, _ = fitted("lnscc", blobs[0], backbone=str(tmp_path / "first"))
     for pixels, inputs in (("uint8", images), ("float32", images.astype(np.float32) / 255)):
         second.export(onnx=tmp_path / "model.onnx", pixels=pixels, force=True)
         agree(second, outputs(tmp_path / "model.onnx", inputs))
@@ -75,7 +75,7 @@ def test_features_of_a_pretrained_model(tmp_path: Path) -> None:
     settings = {"crop_size": {"height": 28, "width": 28}, "image_processor_type": "BitImageProcessor"}
     (tmp_path / "dinov2" / "preprocessor_config.json").write_text(json.dumps(settings))
     images = np.random.default_rng(0).integers(0, 255, (30, 28, 28, 3), dtype=np.uint8)
-    clusterer, _ = fitted("lnscc", images, features_from=f"hf:{tmp_path / 'dinov2'}")
+    clusterer, _ = fitted("lnscc", images, backbone=f"hf:{tmp_path / 'dinov2'}")
     clusterer.export(onnx=tmp_path / "model.onnx")
     agree(clusterer, outputs(tmp_path / "model.onnx", images.transpose(0, 3, 1, 2)))
 

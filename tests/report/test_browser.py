@@ -16,7 +16,7 @@ from coterie.cli import main
 from coterie.data.sources import open_source
 from coterie.data.sources.arrays import ArraySource
 from coterie.runs.folder import RunFolder
-from coterie.runs.tables import guarded
+from coterie.tables import guarded
 from coterie.text import printable
 from small import finished_run
 

@@ -13,8 +13,8 @@ import pytest
 from coterie.cli import main
 from coterie.data.sources import open_source
 from coterie.data.sources.arrays import ArraySource
-from coterie.runs.tables import guarded, unguarded
-from coterie.workflow.sort_files import safe_name, unique_name
+from coterie.tables import guarded, unguarded
+from coterie.workflow.steps.sort_files import safe_name, unique_name
 from small import finished_run
 
 

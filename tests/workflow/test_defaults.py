@@ -6,9 +6,11 @@ import pytest
 
 from coterie.data.base import Outline
 from coterie.errors import UsageError
-from coterie.workflow.assemble import Request, assemble, merge, parse_settings, reading_of
-from coterie.workflow.defaults import default_batch_size, default_epochs, default_side, default_values
-from coterie.workflow.recipes import load_recipe, recipe_names
+from coterie.plan import Request
+from coterie.plan.defaults import default_augmentation, default_batch_size, default_epochs, default_side
+from coterie.plan.recipes import load_recipe, recipe_names
+from coterie.plan.words import flattened, nested, parse_settings
+from small import settled
 
 
 def request(**options: object) -> Request:
@@ -20,8 +22,8 @@ def test_defaults_follow_the_data() -> None:
     assert default_side(400, gpu=True) == 96
     assert [default_epochs(count, gpu=False) for count in (100, 5000, 60_000)] == [400, 100, 15]
     assert [default_batch_size(count, gpu=False) for count in (20, 100, 1000, 60_000)] == [32, 32, 128, 128]
-    digits = default_values(Outline(1797, 8, grey=True), side=8, gpu=False)["augment"]
-    photos = default_values(Outline(1797, 400, grey=False), side=64, gpu=False)["augment"]
+    digits = default_augmentation(8, grey=True)
+    photos = default_augmentation(64, grey=False)
     assert digits["flip"] == 0.0
     assert digits["crop"] == [0.6, 1.0]
     assert photos == {}
@@ -29,37 +31,37 @@ def test_defaults_follow_the_data() -> None:
 
 def test_later_wins() -> None:
     outline = Outline(2000, 32, grey=False)
-    assert assemble(request(), outline).train.epochs == 250
-    config = assemble(request(recipe="digits", settings=("train.epochs=7",)), outline)
+    assert settled(request(), outline).train.epochs == 250
+    config = settled(request(recipe="digits", settings=("train.epochs=7",)), outline)
     assert (config.train.epochs, config.augment.rotation) == (7, 18.0)
-    assert assemble(request(recipe="digits", settings=("epochs=7",), epochs=9), outline).train.epochs == 9
-    assert assemble(request(size=48, seed=3), outline).data.side == 48
+    assert settled(request(recipe="digits", settings=("epochs=7",), epochs=9), outline).train.epochs == 9
+    assert settled(request(size=48, seed=3), outline).data.side == 48
 
 
 def test_the_warm_up_shortens_with_the_epochs() -> None:
     outline = Outline(2000, 32, grey=False)
-    assert assemble(request(recipe="cifar10-propos", epochs=100), outline).train.warmup_epochs == 5
-    assert assemble(request(epochs=20), outline).train.warmup_epochs == 2
-    chosen = assemble(request(settings=("epochs=20", "warmup_epochs=15")), outline)
+    assert settled(request(recipe="cifar10-propos", epochs=100), outline).train.warmup_epochs == 5
+    assert settled(request(epochs=20), outline).train.warmup_epochs == 2
+    chosen = settled(request(settings=("epochs=20", "warmup_epochs=15")), outline)
     assert chosen.train.warmup_epochs == 15
     with pytest.raises(UsageError, match="warmup_epochs"):
-        assemble(request(settings=("epochs=20", "warmup_epochs=-1")), outline)
+        settled(request(settings=("epochs=20", "warmup_epochs=-1")), outline)
 
 
 def test_the_batch_is_no_larger_than_the_data() -> None:
-    assert assemble(request(), Outline(20, 32, grey=False)).train.batch_size == 20
+    assert settled(request(), Outline(20, 32, grey=False)).train.batch_size == 20
 
 
 def test_every_recipe_is_valid_and_described() -> None:
     for name in recipe_names():
         recipe = load_recipe(name)
         assert recipe.about
-        config = assemble(request(recipe=name), Outline(60_000, 32, grey=False))
+        config = settled(request(recipe=name), Outline(60_000, 32, grey=False))
         assert config.method == recipe.values["method"]
 
 
 def test_a_papers_recipe_stands_on_the_papers_defaults() -> None:
-    config = assemble(request(recipe="cifar10-propos"), Outline(60_000, 32, grey=False))
+    config = settled(request(recipe="cifar10-propos"), Outline(60_000, 32, grey=False))
     assert (config.options.momentum, config.options.hidden, config.options.projection) == (0.996, 4096, 256)
     assert (config.train.epochs, config.train.warmup_epochs, config.train.batch_size) == (1000, 50, 512)
     assert config.train.base_rate == pytest.approx(0.1)
@@ -68,20 +70,22 @@ def test_a_papers_recipe_stands_on_the_papers_defaults() -> None:
 
 
 def test_another_method_than_the_recipes_drops_its_options() -> None:
-    config = assemble(request(recipe="cifar10-propos", method="byol"), Outline(60_000, 32, grey=False))
+    config = settled(request(recipe="cifar10-propos", method="byol"), Outline(60_000, 32, grey=False))
     assert config.method == "byol"
 
 
 def test_settings_by_full_or_last_name() -> None:
     assert parse_settings(["train.epochs=3", "crop=null", "blur=[0.5, 0.1]", "seed=4"], "propos") == {
-        "train": {"epochs": 3},
-        "augment": {"crop": None, "blur": [0.5, 0.1]},
+        "train.epochs": 3,
+        "augment.crop": None,
+        "augment.blur": [0.5, 0.1],
         "seed": 4,
     }
 
 
-def test_merging_goes_section_by_section() -> None:
-    assert merge({"a": {"x": 1, "y": 2}, "b": 1}, {"a": {"y": 3}}) == {"a": {"x": 1, "y": 3}, "b": 1}
+def test_sections_and_full_names_are_two_ways_of_saying_the_same() -> None:
+    values = {"train": {"epochs": 1}, "options": {"queue": 2}, "seed": 1}
+    assert nested(flattened(values)) == values
 
 
 @pytest.mark.parametrize(
@@ -102,34 +106,33 @@ def test_merging_goes_section_by_section() -> None:
 def test_a_bad_recipe_is_explained(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(UsageError, match=message):
-        assemble(request(recipe=str(tmp_path / "mine.yaml"), epochs=4), Outline(100, 32, grey=False))
+        settled(request(recipe=str(tmp_path / "mine.yaml"), epochs=4), Outline(100, 32, grey=False))
 
 
 def test_a_recipe_may_take_folders_as_labels(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("data: {labels_from_folders: true, source: elsewhere}")
     mine = request(recipe=str(tmp_path / "mine.yaml"))
-    assert reading_of(mine)["labels_from_folders"]
-    config = assemble(mine, Outline(100, 32, grey=False))
+    config = settled(mine, Outline(100, 32, grey=False))
     assert (config.data.source, config.data.labels_from_folders) == ("photos", True)
 
 
 def test_a_method_may_want_an_optimiser_of_its_own() -> None:
-    train = assemble(request(method="cc"), Outline(2000, 32, grey=False)).train
+    train = settled(request(method="cc"), Outline(2000, 32, grey=False)).train
     assert (train.optimizer, train.learning_rate, train.epochs) == ("adam", 1e-3, 250)
-    asked = assemble(request(method="cc", settings=("optimizer=sgd",)), Outline(2000, 32, grey=False)).train
+    asked = settled(request(method="cc", settings=("optimizer=sgd",)), Outline(2000, 32, grey=False)).train
     assert asked.optimizer == "sgd"
 
 
 def test_a_queue_reaches_back_no_more_than_half_an_epoch() -> None:
-    queues = [assemble(request(method="moco"), Outline(count, 32, grey=False)).options.queue for count in (200, 2007)]
+    queues = [settled(request(method="moco"), Outline(count, 32, grey=False)).options.queue for count in (200, 2007)]
     assert queues == [128, 896]
-    assert assemble(request(method="moco"), Outline(60_000, 32, grey=False)).options.queue == 4096
-    asked = assemble(request(method="moco", settings=("queue=4096",)), Outline(2007, 32, grey=False))
+    assert settled(request(method="moco"), Outline(60_000, 32, grey=False)).options.queue == 4096
+    asked = settled(request(method="moco", settings=("queue=4096",)), Outline(2007, 32, grey=False))
     assert asked.options.queue == 4096
-    assert assemble(request(method="propos"), Outline(2007, 32, grey=False)).options.queue == 0
+    assert settled(request(method="propos"), Outline(2007, 32, grey=False)).options.queue == 0
 
 
 def test_pcls_prototypes_hold_some_images_each() -> None:
-    few = assemble(request(method="pcl"), Outline(1797, 8, grey=True)).options
+    few = settled(request(method="pcl"), Outline(1797, 8, grey=True)).options
     assert few.granularities == (28, 56, 112)
-    assert assemble(request(method="pcl"), Outline(60_000, 32, grey=False)).options.granularities == ()
+    assert settled(request(method="pcl"), Outline(60_000, 32, grey=False)).options.granularities == ()

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import small
 from coterie import Clusterer, load
 from coterie.cli import main
+from coterie.workflow.steps import look
 
 QUICK = ["--epochs", "5", "--set", "neighbours=5", "--set", "steps_per_epoch=4", "--set", "hidden=[16,8]", "--quiet"]
 
@@ -64,7 +66,7 @@ def test_a_resumed_run_has_the_same_groups_and_all_frames(
     matrix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert lnscc(matrix, tmp_path / "whole") == 0
-    from coterie.workflow.observer import Observer
+    from coterie.workflow.steps.observer import Observer
 
     untouched = Observer.__call__
 
@@ -85,9 +87,11 @@ def test_a_resumed_run_has_the_same_groups_and_all_frames(
 def test_the_embeddings_of_a_run(image_run: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     pack, simclr = image_run
     run = tmp_path / "run"
-    assert lnscc(pack, run, "--features-from", str(simclr)) == 0
+    assert lnscc(pack, run, "--backbone", str(simclr)) == 0
     with np.load(run / "features.npz", allow_pickle=False) as features:
-        np.testing.assert_allclose(features["features"], np.load(simclr / "embeddings.npy"), atol=1e-5)
+        values = torch.from_numpy(features["features"])
+        # What SimCLR embeds by is its encoder.
+        np.testing.assert_allclose(torch.nn.functional.normalize(values), np.load(simclr / "embeddings.npy"), atol=1e-5)
     # The run stands on its own: what it was made from may go.
     for path in sorted(simclr.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -101,18 +105,16 @@ def test_the_embeddings_of_a_run(image_run: tuple[Path, Path], tmp_path: Path, c
 
 
 def test_features_are_made_once(image_run: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from coterie.runs.model import Model
-
     pack, simclr = image_run
     run = tmp_path / "run"
-    assert lnscc(pack, run, "--features-from", str(simclr)) == 0
+    assert lnscc(pack, run, "--backbone", str(simclr)) == 0
     (run / "summary.json").unlink()
 
     def never(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(Model, "features", never)
-    assert lnscc(pack, run, "--features-from", str(simclr), "--resume") == 0
+    monkeypatch.setattr(look, "_made", never)
+    assert lnscc(pack, run, "--backbone", str(simclr), "--resume") == 0
 
 
 def test_wanted_proportions(matrix: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,11 +133,13 @@ def test_the_wrong_kind_of_data(matrix: Path, image_run: tuple[Path, Path], tmp_
     out = ["--out", str(tmp_path / "run")]
     says = {
         "use --method lnscc": ["fit", str(matrix), "-k", "3", *out],
-        "give --features-from": ["fit", str(pack), "-k", "3", "--method", "lnscc", *out],
-        "holds features already": ["fit", str(matrix), "-k", "3", "--method", "lnscc", "--features-from", "x", *out],
-        "goes with a method on features": ["fit", str(pack), "-k", "3", "--features-from", str(simclr), *out],
-        "there is no model in": [
-            "fit", str(pack), "-k", "3", "--method", "lnscc", "--features-from", str(tmp_path / "none"), *out,
+        "say what makes them by --backbone": ["fit", str(pack), "-k", "3", "--method", "lnscc", *out],
+        "holds features already": ["fit", str(matrix), "-k", "3", "--method", "lnscc", "--backbone", str(simclr), *out],
+        "there is no file or run": [
+            "fit", str(pack), "-k", "3", "--method", "lnscc", "--backbone", str(tmp_path / "none"), *out,
+        ],
+        "has learnt nothing yet": [
+            "fit", str(pack), "-k", "3", "--method", "lnscc", "--backbone", "convnet-small", *out,
         ],
     }  # fmt: skip
     for words, command in says.items():
@@ -161,5 +165,5 @@ def test_from_python(blobs: tuple, image_run: tuple[Path, Path]) -> None:
     options = {"neighbours": 5, "steps_per_epoch": 4, "hidden": [16, 8]}
     mapped = Clusterer(3, method="lnscc", epochs=3, options=options).fit(small.as_features(blobs[0]))
     assert mapped.transform(small.as_features(blobs[0])).shape == (60, 2)
-    chained = Clusterer(3, method="lnscc", epochs=3, options=options, features_from=str(image_run[1])).fit(blobs[0])
+    chained = Clusterer(3, method="lnscc", epochs=3, options=options, backbone=str(image_run[1])).fit(blobs[0])
     assert np.array_equal(chained.predict(blobs[0]), chained.labels_)

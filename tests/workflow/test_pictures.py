@@ -13,7 +13,7 @@ from coterie.data.sources.arrays import ArraySource
 from coterie.report.sheets import Sheets
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
-from coterie.workflow.pictures import take_pictures
+from coterie.workflow.steps.pictures import take_pictures
 
 
 def table(keys: list[str]) -> Assignments:

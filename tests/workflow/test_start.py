@@ -18,14 +18,16 @@ import tiny
 from coterie import Clusterer, UsageError, load
 from coterie.cli import main
 from coterie.data.base import Outline
+from coterie.data.feeding.augment import Normalisation
 from coterie.data.reading.ingest import ingest
 from coterie.data.sources import open_source
 from coterie.methods import build_method, method_type
 from coterie.nn.backbones import build_backbone
 from coterie.nn.pretrained import open_pretrained
+from coterie.plan import Request
 from coterie.train.config import TrainConfig
 from coterie.train.optimizer import build_optimizer
-from coterie.workflow.assemble import Request, assemble
+from small import settled
 
 pytest.importorskip("transformers")
 
@@ -96,7 +98,7 @@ def test_a_run_needs_neither_hub_nor_file_afterwards(
         assert main(["report", str(run), "--quiet"]) == 0
         assert load(run).predict(photo_folder).tolist() == [int(row[1]) for row in clusters(saved)[1:]]
         assert main(["probe", str(run), str(photo_folder), "--labels-from-folders", "--quiet"]) == 0
-        assert {path.name for path in (run / "model").iterdir()} == {"model.json", "model.safetensors"}
+        assert {path.name for path in (run / "model").iterdir()} == {"backbone", "model.json", "model.safetensors"}
 
 
 @pytest.mark.parametrize("name", ["propos", "cc"])
@@ -129,7 +131,7 @@ def test_a_resumed_run_ends_in_the_same_bytes(
         "batch_size=8",
     ]
     assert fit(photo_folder, tmp_path / "whole", *command) == 0
-    from coterie.workflow.observer import Observer
+    from coterie.workflow.steps.observer import Observer
 
     untouched = Observer.__call__
 
@@ -151,7 +153,7 @@ def test_features_for_a_map(
     dinov2: Path, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    command = ["--method", "lnscc", "--features-from", f"hf:{dinov2}", "--epochs", "4", "--labels-from-folders"]
+    command = ["--method", "lnscc", "--backbone", f"hf:{dinov2}", "--epochs", "4", "--labels-from-folders"]
     assert fit(photo_folder, run, *command, "--set", "neighbours=4", "--set", "steps_per_epoch=3") == 0
     with np.load(run / "features.npz", allow_pickle=False) as pack:
         assert pack["features"].shape == (24, 16)
@@ -175,7 +177,7 @@ def test_from_python(dinov2: Path, photo_folder: Path, tmp_path: Path) -> None:
 
 def test_grey_images_have_three_channels_for_a_backbone_that_wants_them(dinov2: Path, blobs: tuple) -> None:
     clusterer = Clusterer(3, method="kmeans", backbone=f"hf:{dinov2}", device="cpu").fit(blobs[0])
-    assert clusterer.model_.blueprint.shape == (3, 28, 28)
+    assert clusterer.model_.input_shape == (3, 28, 28)
     assert clusterer.predict(blobs[0]).tolist() == clusterer.labels_.tolist()
 
 
@@ -184,7 +186,7 @@ def test_normalisation_by_name(resnet: Path, photo_folder: Path) -> None:
     for name in ("auto", "cifar10", "images"):
         options = {"data.normalisation": name}
         clusterer = Clusterer(2, method="kmeans", backbone=str(resnet), size=16, options=options, device="cpu")
-        found[name] = clusterer.fit(photo_folder).model_.normalisation
+        found[name] = clusterer.fit(photo_folder).model_.backbone
     assert found["auto"].mean == (0.485, 0.456, 0.406)
     assert found["cifar10"].deviation == (0.2023, 0.1994, 0.2010)
     assert found["images"].mean[1] < 0.2  # Reds and blues have little green.
@@ -194,25 +196,24 @@ def test_normalisation_by_name(resnet: Path, photo_folder: Path) -> None:
 
 def test_what_is_refused(photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [str(photo_folder), "-k", "2", "--out", str(tmp_path / "run")]
-    assert "give one by --backbone hf:NAME" in refused(capsys, *command, "--method", "kmeans")
+    assert "by --backbone hf:NAME" in refused(capsys, *command, "--method", "kmeans")
     kmeans = [*command, "--method", "kmeans", "--backbone", "hf:a/b"]
     assert "kmeans learns nothing: leave --epochs out" in refused(capsys, *kmeans, "--epochs", "3")
     assert "--method kmeans groups the features" in refused(capsys, *command, "--epochs", "0")
     assert "a model of the hub is written hf:facebook/dino" in refused(capsys, *command, "--backbone", "facebook/dino")
     assert "there is no file of weights lost.pth" in refused(capsys, *command, "--backbone", "lost.pth")
     assert "did you mean 'resnet18'" in refused(capsys, *command, "--backbone", "resnet-18")
-    lnscc = [*command, "--method", "lnscc", "--backbone", "hf:a/b"]
-    assert "give --features-from hf:a/b" in refused(capsys, *lnscc, "--features-from", "hf:a/b")
+    assert "by --backbone hf:NAME" in refused(capsys, *command, "--method", "lnscc")
     assert not (tmp_path / "run").exists()
 
 
 def test_defaults_for_fine_tuning() -> None:
     asked = Request(source="photos", clusters=5, device="cpu", backbone="hf:a/b")
-    config = assemble(asked, Outline(2000, 400, grey=False), own_side=224)
+    config = settled(asked, Outline(2000, 400, grey=False), own_side=224)
     assert (config.data.side, config.train.epochs, config.train.backbone_rate) == (224, 12, 0.1)
-    digits = assemble(asked, Outline(2000, 8, grey=True), own_side=224)
+    digits = settled(asked, Outline(2000, 8, grey=True), own_side=224)
     assert (digits.data.side, digits.augment.flip) == (224, 0.0)
-    plain = assemble(Request(source="photos", clusters=5, device="cpu"), Outline(2000, 400, grey=False))
+    plain = settled(Request(source="photos", clusters=5, device="cpu"), Outline(2000, 400, grey=False))
     assert (plain.train.epochs, plain.train.backbone_rate) == (250, 1.0)
 
 
@@ -238,13 +239,18 @@ def test_a_run_to_start_from(backbone: str, dinov2: Path, photo_folder: Path, tm
     assert fit(photo_folder, first, *learn) == 0
     assert fit(photo_folder, second, "--method", "kmeans", "--backbone", str(first)) == 0
     begun, then = (load(run).model_ for run in (first, second))
-    assert then.normalisation == begun.normalisation
-    learnt, taken = begun.method.target_encoder.backbone.state_dict(), then.method.encoder.backbone.state_dict()
+    assert then.backbone is not None
+    assert begun.normalisation == Normalisation(then.backbone.mean, then.backbone.deviation)
+    learnt, taken = begun.method.target_encoder.backbone.state_dict(), then.backbone.backbone.state_dict()
     assert learnt.keys() == taken.keys()
     assert all(torch.equal(taken[name], value) for name, value in learnt.items())
     shutil.rmtree(first)
     assert load(second).predict(photo_folder).shape == (24,)
     assert main(["report", str(second), "--quiet"]) == 0
+    # A run that took a backbone frozen passes it on.
+    third = tmp_path / "third"
+    assert fit(photo_folder, third, "--method", "kmeans", "--backbone", str(second)) == 0
+    assert np.array_equal(np.load(third / "embeddings.npy"), np.load(second / "embeddings.npy"))
 
 
 def test_a_run_on_features_is_nothing_to_start_from(photo_folder: Path, blobs: tuple, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 from coterie.cli import main
 from coterie.data.sources import local
 from coterie.train.loop import Epoch, Loop
-from coterie.workflow.observer import Observer
+from coterie.workflow.steps.observer import Observer
 
 QUICK = ["--epochs", "3", "--device", "cpu", "--set", "hidden=16", "--set", "projection=8", "--set", "batch_size=20"]
 

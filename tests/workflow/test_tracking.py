@@ -12,7 +12,7 @@ import pytest
 
 from coterie import trackers
 from coterie.cli import main
-from coterie.workflow.tracking import figures
+from coterie.workflow.steps.tracking import figures
 
 
 class Recorder:
@@ -91,7 +91,7 @@ def test_without_a_word_nothing_is_tracked(command: list[str], tmp_path: Path, r
 def test_a_resumed_run_goes_on_in_the_same_record(
     command: list[str], recorder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from coterie.workflow.observer import Observer
+    from coterie.workflow.steps.observer import Observer
 
     untouched = Observer.__call__
 

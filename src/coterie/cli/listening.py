@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from coterie.workflow.listener import Listener
+    from coterie.listener import Listener
 
 
 # Two signals within this time are one.
@@ -29,8 +29,8 @@ class Listening:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Listener:
+        from coterie.listener import Listener
         from coterie.progress import ConsoleListener
-        from coterie.workflow.listener import Listener
 
         self._listener = Listener() if self._silent else ConsoleListener()
         if threading.current_thread() is threading.main_thread():
@@ -43,7 +43,7 @@ class Listening:
         self._listener.close()
 
     def _stop(self, number: int, _: object) -> None:
-        from coterie.workflow.listener import Stopped
+        from coterie.listener import Stopped
 
         if self._listener.stopping and time.monotonic() - self._asked > _SAME_SECONDS:
             raise Stopped(number)

@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     group = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _add_demo(group)
     _add_fit(group)
+    _add_plan(group)
     _add_assign(group)
     _add_apply(group)
     _add_evaluate(group)
@@ -81,23 +82,47 @@ def _add_fit(group: Any) -> None:
         "--set train.batch_size=64 --out pets\n  coterie fit photos/ -k 12 --method kmeans --backbone "
         "hf:facebook/dinov2-small --out quick",
     )  # fmt: skip
+    parser.add_argument("--out", type=local, required=True, metavar="RUN", help="folder for the results")
+    parser.add_argument(
+        "--track", action="append", default=[], metavar="NAME",
+        help="show the figures of metrics.jsonl in tensorboard, wandb or mlflow too (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
+    _add_request(parser)
+
+
+def _add_plan(group: Any) -> None:
+    parser = _verb(
+        group, "plan", verbs.plan, "say what fit would do, every setting and its origin, and what it would take here",
+        "coterie plan photos/ -k 12\n  coterie plan digits -k 10 --method simclr --json",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_request(parser)
+
+
+def _add_request(parser: argparse.ArgumentParser) -> None:
+    """What is asked of a run."""
     parser.add_argument(
         "source",
         metavar="SOURCE",
         help="a folder of images, an .npz with `images` (or `features`), tar shards ('shards-{000..012}.tar', "
-        "'shards-*.tar'), any of these as a URL (s3://bucket/photos), hf:NAME[:SPLIT], or `digits`",
+        "'shards-*.tar'), any of these as a URL (s3://bucket/photos), hf:NAME[:SPLIT], `digits`, or a finished run, "
+        "whose embeddings then are the features",
     )
     parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
-    parser.add_argument("--out", type=local, required=True, metavar="RUN", help="folder for the results")
     parser.add_argument(
         "--method",
-        help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl, lnscc, kmeans, which "
-        "learns nothing and groups the features of a pretrained --backbone, or FILE:CLASS with --code",
+        help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl; on features: lnscc, "
+        "and kmeans, which learns nothing; or FILE:CLASS with --code",
     )
     parser.add_argument(
         "--backbone",
         metavar="NAME",
-        help="the encoder: resnet18-small, … (default: by the data), or pretrained: hf:NAME, timm:NAME, a file, a run",
+        help="what looks at the images: resnet18-small, … (default: by the data), or pretrained: hf:NAME, timm:NAME, "
+        "a file, a run; methods on images train it, lnscc and kmeans take its features as they are",
+    )
+    parser.add_argument(
+        "--proportions", type=shares, default=(), metavar="S,S,…", help="wanted sizes of the groups, for lnscc"
     )
     parser.add_argument("--recipe", metavar="NAME", help="settings by name, see `coterie recipes`, or a YAML file")
     parser.add_argument(
@@ -112,13 +137,7 @@ def _add_fit(group: Any) -> None:
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
-    parser.add_argument(
-        "--track", action="append", default=[], metavar="NAME",
-        help="show the figures of metrics.jsonl in tensorboard, wandb or mlflow too (repeatable)",
-    )  # fmt: skip
-    parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
     _add_computing(parser)
-    _add_features(parser)
     _add_reading(parser)
 
 
@@ -132,14 +151,6 @@ def _add_computing(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--compile", action="store_true", help="let torch compile the encoder: slower to start, faster in long runs"
     )
-
-
-def _add_features(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("for lnscc, which groups features")
-    group.add_argument(
-        "--features-from", metavar="RUN|hf:NAME", help="take features of images from a run or a backbone"
-    )
-    group.add_argument("--proportions", type=shares, default=(), metavar="S,S,…", help="wanted sizes of the groups")
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:

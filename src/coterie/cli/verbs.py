@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coterie.cli.listening import Listening
 from coterie.text import printable
+
+if TYPE_CHECKING:
+    from coterie.plan import Request
 
 # Where a format's word stands alone, it names its file itself.
 OWN_NAME = object()
@@ -17,6 +20,19 @@ def _reading(options: argparse.Namespace) -> dict[str, Any]:
     """How a source is to be read, as far as it was said."""
     given = {name: getattr(options, name) for name in ("subset", "image_column", "label_column")}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _request(options: argparse.Namespace) -> Request:
+    """What `coterie fit` and `coterie plan` are asked."""
+    from coterie.plan import Request
+
+    names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed", "backbone")
+    return Request(
+        **{name: getattr(options, name) for name in (*names, "proportions", "labels_from_folders", "deterministic")},
+        **_reading(options),
+        settings=tuple(options.settings),
+        compiled=options.compile,
+    )
 
 
 def demo(options: argparse.Namespace) -> None:
@@ -35,17 +51,8 @@ def fit(options: argparse.Namespace) -> None:
     from coterie.launch import joined
     from coterie.processes import processes
     from coterie.workflow import fit as workflow
-    from coterie.workflow.assemble import Request
 
-    names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed")
-    request = Request(
-        **{name: getattr(options, name) for name in (*names, "features_from", "proportions", "backbone")},
-        **_reading(options),
-        settings=tuple(options.settings),
-        labels_from_folders=options.labels_from_folders,
-        deterministic=options.deterministic,
-        compiled=options.compile,
-    )
+    request = _request(options)
     with joined(), Listening(options, silent=not processes().first) as listener:
         options.along = not processes().first
         summary = workflow.fit(request, options.out, listener, resume=options.resume, track=options.track)
@@ -57,6 +64,15 @@ def fit(options: argparse.Namespace) -> None:
             print_comparison(summary, out)
         sizes = ", ".join(str(size) for size in summary["cluster_sizes"])
         out.print(f"groups of {sizes} images; look at {(options.out / 'report.html').resolve()}", markup=False)
+
+
+def plan(options: argparse.Namespace) -> None:
+    from coterie.console import print_plan, results
+    from coterie.plan import plan as decide
+
+    with Listening(options) as listener:
+        planned = decide(_request(options), note=listener.note)
+        print_plan(planned, results(), as_json=options.json)
 
 
 def assign(options: argparse.Namespace) -> None:
@@ -147,7 +163,7 @@ def export(options: argparse.Namespace) -> None:
 
 
 def recipes(_: argparse.Namespace) -> None:
-    from coterie.workflow.recipes import load_recipe, recipe_names
+    from coterie.plan.recipes import load_recipe, recipe_names
 
     width = max(len(name) for name in recipe_names())
     for name in recipe_names():

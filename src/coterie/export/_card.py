@@ -10,13 +10,12 @@ import jinja2
 
 import coterie
 from coterie.config import flat, plain
-from coterie.export._network import describe_input, preparation, takes_images
+from coterie.export._network import describe_input, normalisation_of, preparation, takes_images
 from coterie.export.base import Subject
-from coterie.runs.extractor import BackboneExtractor
 from coterie.text import in_one_line
 
 # Where things lay is nobody else's business.
-_PRIVATE = ("data.source", "data.features_from")
+_PRIVATE = ("data.source",)
 
 
 def model_card(subject: Subject) -> str:
@@ -28,9 +27,9 @@ def model_card(subject: Subject) -> str:
 
 
 def _content(subject: Subject) -> dict[str, Any]:
-    model, summary, extractor = subject.model, subject.summary, subject.model.extractor
+    model, summary = subject.model, subject.summary
     sizes = summary.get("cluster_sizes")
-    images, normalisation = takes_images(model), model.normalisation
+    images, normalisation = takes_images(model), normalisation_of(model)
     return {
         "method": model.blueprint.method,
         "clusters": model.blueprint.clusters,
@@ -43,7 +42,7 @@ def _content(subject: Subject) -> dict[str, Any]:
         "outliers": summary.get("outliers"),
         "scores": _scores(summary),
         "dimensions": model.groups.centers.shape[1],
-        "pretrained": _inert(extractor.pretrained.label) if isinstance(extractor, BackboneExtractor) else None,
+        "pretrained": _inert(model.backbone.label) if model.backbone is not None else None,
         "input": describe_input(model, "uint8"),
         "preparation": preparation(model),
         "mean": _numbers(normalisation.mean) if normalisation is not None else None,

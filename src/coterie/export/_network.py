@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from coterie.data.feeding.augment import Normalisation
 from coterie.export.base import Pixels
 from coterie.runs.model import Model, embed_batch
 
@@ -25,17 +26,17 @@ class Network(nn.Module):
         self._scale = 255 if pixels == "float32" and takes_images(model) else 1
         # A tracer wants to know whose parameters it meets.
         self.method = model.method
-        self.extractor = None if model.extractor is None else model.extractor.network
+        self.backbone = None if model.backbone is None else model.backbone.backbone
         self.eval().requires_grad_(False)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """The `OUTPUTS`: (n, d), (n, K), (n,) int64, (n,) and (n,) bool."""
         model = self._model
         inputs = inputs if self._scale == 1 else inputs * self._scale
-        if model.extractor is not None:
-            inputs = model.extractor.features(inputs)
-        elif model.normalisation is not None:
-            inputs = model.normalisation.plain(inputs)
+        if (normalisation := normalisation_of(model)) is not None:
+            inputs = normalisation.plain(inputs)
+        if self.backbone is not None:
+            inputs = self.backbone(inputs)
         embedded = embed_batch(model.method, inputs)
         probabilities = embedded.probabilities
         if probabilities is None:
@@ -44,19 +45,19 @@ class Network(nn.Module):
         return embedded.embeddings, probabilities, found.clusters, found.confidence, found.outlier
 
 
-def input_shape(model: Model) -> tuple[int, ...]:
-    """Of one input: an image (C, S, S), or a feature vector (D,) where no network makes features of images."""
-    extractor = model.extractor
-    return model.blueprint.shape if extractor is None else (extractor.channels, extractor.side, extractor.side)
+def normalisation_of(model: Model) -> Normalisation | None:
+    """What is taken out of images, by the model or by what makes its features; None where it is given features."""
+    kept = model.backbone
+    return model.normalisation if kept is None else Normalisation(kept.mean, kept.deviation)
 
 
 def takes_images(model: Model) -> bool:
-    return len(input_shape(model)) == 3
+    return len(model.input_shape) == 3
 
 
 def describe_input(model: Model, pixels: Pixels) -> str:
     """Name, shape, type and range."""
-    shape = ", ".join(str(size) for size in input_shape(model))
+    shape = ", ".join(str(size) for size in model.input_shape)
     if not takes_images(model):
         return f"features (n, {shape}) float32"
     return f"images (n, {shape}) {pixels} from 0 to {255 if pixels == 'uint8' else 1}"
@@ -66,7 +67,7 @@ def preparation(model: Model) -> str:
     """How a picture becomes an input, as `coterie assign` does it."""
     if not takes_images(model):
         return "features made as those the run learnt from"
-    channels, side, _ = input_shape(model)
+    channels, side, _ = model.input_shape
     colours = "RGB" if channels == 3 else "grey (0.299 R + 0.587 G + 0.114 B, rounded)"
     return (
         "turned upright by EXIF, laid over white where transparent, cropped to the central square, resized to "
@@ -76,7 +77,7 @@ def preparation(model: Model) -> str:
 
 def examples(model: Model, pixels: Pixels, count: int) -> Tensor:
     """Random inputs (count, …), always the same."""
-    shape, draw = (count, *input_shape(model)), torch.Generator().manual_seed(0)
+    shape, draw = (count, *model.input_shape), torch.Generator().manual_seed(0)
     if not takes_images(model):
         return torch.randn(shape, generator=draw)
     images = torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)

@@ -24,8 +24,9 @@ from coterie.errors import UsageError
 from coterie.export.base import Format, Subject
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from coterie.data.feeding.augment import Normalisation
-    from coterie.nn.encoder import Encoder
     from coterie.runs.model import Model
 
 _OF_FEATURES = {"cosine": "of the features, each of unit length", "euclidean": "of the features as they are"}
@@ -42,10 +43,10 @@ def write(subject: Subject, target: Path) -> str:
 
     from coterie.files import write_atomically
 
-    encoder, _ = _parts(subject.model)
+    backbone, _ = _parts(subject.model)
     weights = {
         name: value.detach().clone(memory_format=torch.contiguous_format)
-        for name, value in encoder.backbone.state_dict().items()
+        for name, value in backbone.state_dict().items()
     }
     packed = safetensors.torch.save(weights, metadata=_metadata(subject))
     write_atomically(target, lambda stream: stream.write(packed))
@@ -53,14 +54,20 @@ def write(subject: Subject, target: Path) -> str:
     return f"{target}: {count:,} weights of {subject.model.blueprint.backbone}, and the clusters' centers"
 
 
-def _parts(model: Model) -> tuple[Encoder, Normalisation]:
-    encoder, normalisation = model.method.embedding_encoder, model.normalisation
-    if encoder is None or normalisation is None:
+def _parts(model: Model) -> tuple[nn.Module, Normalisation]:
+    """The network that looks at images, and what is taken out of them before."""
+    from coterie.export._network import normalisation_of
+
+    encoder, normalisation = model.method.embedding_encoder, normalisation_of(model)
+    backbone = None if encoder is None else encoder.backbone
+    if model.backbone is not None:
+        backbone = model.backbone.backbone
+    if backbone is None or normalisation is None:
         raise UsageError(
             f"--safetensors: {model.blueprint.method} learnt from features and has no backbone: export the run they "
             "came from, or the whole by --onnx"
         )
-    return encoder, normalisation
+    return backbone, normalisation
 
 
 def _metadata(subject: Subject) -> dict[str, str]:
@@ -68,13 +75,13 @@ def _metadata(subject: Subject) -> dict[str, str]:
     from coterie.export._network import describe_input, preparation
 
     model = subject.model
-    encoder, normalisation = _parts(model)
+    backbone, normalisation = _parts(model)
     return {
         "format": "pt",
         "coterie": coterie.__version__,
         "method": model.blueprint.method,
         "architecture": model.blueprint.backbone,
-        "features": str(encoder.features),
+        "features": str(backbone.features),
         "input": describe_input(model, "float32"),
         "preparation": preparation(model),
         "mean": json.dumps(normalisation.mean),
@@ -92,10 +99,11 @@ def _embeds_as_it_is(model: Model) -> bool:
 
     from coterie.export._network import examples
 
-    encoder, normalisation = _parts(model)
+    backbone, normalisation = _parts(model)
     with torch.inference_mode():
         inputs = normalisation.plain(examples(model, "uint8", 2))
-        features, embeddings = encoder(inputs), model.method.embed(inputs)
+        features = backbone(inputs)
+        embeddings = model.method.embed(inputs if model.backbone is None else features)
     same = features.shape == embeddings.shape
     return same and torch.allclose(normalize(features, dim=1), normalize(embeddings, dim=1), atol=1e-5)
 

@@ -19,7 +19,7 @@ from coterie.nn.backbones import build_backbone
 from coterie.nn.encoder import Encoder
 from coterie.seeding import derive
 
-__all__ = ["Batch", "EStep", "Method", "build_method", "method_name", "method_names", "method_type"]
+__all__ = ["Batch", "EStep", "Method", "build_method", "learns", "method_name", "method_names", "method_type"]
 
 
 def method_names() -> list[str]:
@@ -40,6 +40,11 @@ def method_type(name: str) -> type[Method]:
         raise unknown("method", name, method_names())
     found: type[Method] = importlib.import_module(f"{__name__}.{name}").METHOD
     return found
+
+
+def learns(name: str) -> bool:
+    """Whether a method has losses; one without groups what it is given as it is."""
+    return method_type(name).losses is not Method.losses
 
 
 def method_name(kind: type[Method]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -56,8 +57,6 @@ class Method(nn.Module):
 
     Config: ClassVar[type[Any]]
     n_clusters: int
-    # Whether there is anything to learn; what learns nothing groups the features of a pretrained backbone as they are.
-    trains: ClassVar[bool] = True
     inputs: ClassVar[Literal["images", "features"]] = "images"
     views: ClassVar[tuple[View, ...]] = ("augmented", "augmented")
     # The graph whose edges are learnt from: its views are the features of heads and tails.
@@ -68,7 +67,7 @@ class Method(nn.Module):
     train_defaults: ClassVar[Mapping[str, Any]] = {}
 
     def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
-        """Named scalar losses of one step, weighted: the loop minimises their sum.
+        """Named scalar losses of one step, weighted: the loop minimises their sum. A method without learns nothing.
 
         Args:
             views: one tensor (n, C, S, S) for each of `self.views`.
@@ -81,6 +80,11 @@ class Method(nn.Module):
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (n, d), of any length where `metric` is cosine."""
         raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        """Where its networks lie."""
+        return next(chain(self.parameters(), self.buffers())).device
 
     @property
     def embedding_encoder(self) -> Encoder | None:

@@ -1,16 +1,16 @@
-"""k-means on the features of a pretrained backbone, which stays as it is: nothing is learnt."""
+"""k-means on features as they are: nothing is learnt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.methods.base import Batch, Method
-from coterie.nn.encoder import Encoder
+from coterie.methods.base import Method
 
 
 @dataclass(frozen=True)
@@ -19,28 +19,26 @@ class KMeansConfig:
 
 
 class KMeansOnFeatures(Method):
-    """The backbone's features, by direction; spherical k-means groups them, as it does every method's embeddings."""
+    """The features, by direction; spherical k-means groups them, as it does every method's embeddings."""
 
     Config = KMeansConfig
-    trains: ClassVar[bool] = False
+    inputs = "features"
     train_defaults: ClassVar[Mapping[str, Any]] = {"epochs": 0, "warmup_epochs": 0}
+    width: Tensor
 
-    def __init__(self, config: KMeansConfig, encoder: Encoder, *, n_clusters: int) -> None:  # noqa: ARG002
+    def __init__(self, config: KMeansConfig, features: int, *, n_clusters: int) -> None:  # noqa: ARG002
         super().__init__()
         self.n_clusters = n_clusters
-        self.encoder = encoder.requires_grad_(False)
-
-    def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
-        """None."""
-        return {}
+        # All it has to keep: that features of another width are not its own.
+        self.register_buffer("width", torch.tensor(features))
 
     def embed(self, images: Tensor) -> Tensor:
-        """Normalised features of the backbone."""
-        return self.represent(images)[1]
+        """The features (n, D), each of unit length."""
+        return F.normalize(images, dim=1)
 
-    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.encoder(images)
-        return features, F.normalize(features, dim=1)
+    def features(self, images: Tensor) -> Tensor:
+        """The features (n, D) as they are."""
+        return images
 
 
 METHOD = KMeansOnFeatures

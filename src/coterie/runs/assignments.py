@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from coterie.cluster.groups import Grouping
 from coterie.errors import CoterieError, UsageError
-from coterie.runs.tables import Decimal, by_key, read_table, to_csv
+from coterie.tables import Decimal, by_key, read_table, to_csv
 from coterie.text import printable
 
 T = TypeVar("T", int, float)

@@ -12,14 +12,14 @@ import coterie
 from coterie.config import plain, read
 from coterie.data.feeding.augment import AugmentConfig
 from coterie.errors import CoterieError, UsageError, unknown
-from coterie.methods import method_type
+from coterie.methods import learns, method_type
 from coterie.nn.backbones import backbone_names
 from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, MOST_SIDE
 from coterie.train.config import TrainConfig
 from coterie.untrusted import read_yaml
 
 # Raised when the meaning of a run folder's files changes.
-FORMAT = 1
+FORMAT = 2
 NO_BACKBONE = "none"
 # The options of the data section that say how a source is read.
 READING = ("labels_from_folders", "subset", "image_column", "label_column")
@@ -39,7 +39,6 @@ class DataConfig:
         source: what was given, see `coterie.data.sources.open_source`.
         side: pixels of the square each image becomes; 0 where the source holds features.
         labels_from_folders: take class folders as labels, for evaluation only.
-        features_from: what makes features of the images, a run's folder or a pretrained backbone; empty for nothing.
         normalisation: the mean and deviation taken out of every channel: "images" for their own, "imagenet", "cifar10"
             or "cifar100" for what is usual there, "auto" for what a pretrained backbone wants, else "images".
         subset, image_column, label_column: of a data set of the hub; empty chooses, see `coterie.data.sources.hub`.
@@ -48,7 +47,6 @@ class DataConfig:
     source: str
     side: int
     labels_from_folders: bool = False
-    features_from: str = ""
     normalisation: str = "auto"
     subset: str = ""
     image_column: str = ""
@@ -72,8 +70,9 @@ class RunConfig:
         clusters: K.
         data, augment, train: the sections' own settings.
         options: an instance of the method's `Config`.
-        backbone: the encoder's by name, or a pretrained one, see `coterie.nn.pretrained`; "none" for a method on
-            features.
+        backbone: what looks at the images: one of coterie's own by name, or a pretrained one, see
+            `coterie.nn.pretrained`. Methods on images train it, methods on features take it frozen; "none" where the
+            source holds features.
         seed: same seed, same machine, same result.
         device, precision: as `coterie.train.runtime` resolved them.
         deterministic: the same result every time also on an accelerator.
@@ -102,20 +101,17 @@ class RunConfig:
 
     def _check_backbone(self) -> None:
         """What is pretrained may be gone by the time a run is looked at, so only names are compared here."""
-        kind = method_type(self.method)
-        if kind.inputs == "features" and self.backbone != NO_BACKBONE:
-            raise UsageError(f"--backbone: {self.method} learns from features; give --features-from {self.backbone}")
-        if not kind.trains and self.backbone in backbone_names():
+        if method_type(self.method).inputs == "features" and self.backbone in backbone_names():
             raise UsageError(
-                f"{self.method} groups the features of a pretrained model as they are: give one by --backbone hf:NAME, "
-                "timm:NAME, a file of weights or a run"
+                f"{self.method} takes features as they are, and {self.backbone} has learnt nothing yet: give one "
+                "that has, by --backbone hf:NAME, timm:NAME, a file of weights or a run"
             )
-        if kind.trains and self.train.epochs < 1:
+        if learns(self.method) and self.train.epochs < 1:
             raise UsageError(
                 "option 'train.epochs' must be at least 1: without learning, --method kmeans groups the features of a "
                 "pretrained model"
             )
-        if not kind.trains and self.train.epochs:
+        if not learns(self.method) and self.train.epochs:
             raise UsageError(f"{self.method} learns nothing: leave --epochs out, or choose another --method")
 
 

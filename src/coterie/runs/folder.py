@@ -16,7 +16,7 @@ from coterie.failures import disk_reason, translated
 from coterie.files import is_partial, write_text
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
 from coterie.runs.summary import checked_record, checked_summary
-from coterie.runs.tables import read_table, to_csv
+from coterie.tables import read_table, to_csv
 from coterie.untrusted import read_json
 
 

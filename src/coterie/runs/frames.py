@@ -55,8 +55,7 @@ class Frames:
             return
         training = method.training
         method.eval()
-        device = next(method.parameters()).device
-        places = method.embed(rows.rows(torch.from_numpy(self.rows)).to(device)).cpu().numpy()
+        places = method.embed(rows.rows(torch.from_numpy(self.rows)).to(method.device)).cpu().numpy()
         method.train(training)
         if places.shape[1] != 2:
             return  # Only a map in the plane can be shown as it is.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from coterie.errors import UsageError
 from coterie.runs.assignments import Assignments
-from coterie.runs.tables import Decimal, by_key, read_table, to_csv
+from coterie.tables import Decimal, by_key, read_table, to_csv
 from coterie.text import printable
 
 

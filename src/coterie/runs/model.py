@@ -15,9 +15,8 @@ from coterie.data.base import Rows
 from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.collected import Collected
 from coterie.methods import Method, build_method
-from coterie.nn.pretrained import Architecture, build
+from coterie.nn.pretrained import Architecture, Pretrained, build
 from coterie.processes import ALONE, Processes
-from coterie.runs.extractor import Extractor
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Model:
         normalisation: what images go through before them; None for features.
         groups: centers, concentration and outlier score.
         precision: of the backbone, "float32" or "bfloat16".
-        extractor: what makes features of images, for a method on features that was given images.
+        backbone: what makes features of images, frozen, for a method on features that was given images.
     """
 
     blueprint: Blueprint
@@ -79,11 +78,11 @@ class Model:
     normalisation: Normalisation | None
     groups: Groups
     precision: str
-    extractor: Extractor | None = None
+    backbone: Pretrained | None = None
 
     def embed(self, rows: Rows, *, on_rows: Callable[[int], None] = lambda _: None) -> Embedded:
         """Embeddings of every image or feature vector of this model's shape."""
-        batch_size = embedding_batch(self.side if len(rows.shape) == 3 else 0)
+        batch_size = embedding_batch(rows.shape[-1] if len(rows.shape) == 3 else 0)
         return embed_rows(self.method, rows, self.normalisation, batch_size=batch_size, on_rows=on_rows)
 
     def group(self, embedded: Embedded) -> Grouping:
@@ -91,24 +90,10 @@ class Model:
         return self.groups.assign(embedded.embeddings, embedded.features, embedded.probabilities)
 
     @property
-    def network(self) -> Method:
-        """The trained networks, as an extractor names them."""
-        return self.method
-
-    @property
-    def channels(self) -> int:
-        return self.blueprint.shape[0]
-
-    @property
-    def side(self) -> int:
-        return self.blueprint.shape[1]
-
-    @torch.inference_mode()
-    def features(self, images: Tensor) -> Tensor:
-        """Embeddings (n, d) of images (n, C, S, S) uint8, as features for another method."""
-        assert self.normalisation is not None
-        device = next(self.method.parameters()).device
-        return F.normalize(self.method.embed(self.normalisation.plain(images.to(device))), dim=1)
+    def input_shape(self) -> tuple[int, ...]:
+        """Of what it groups: an image (C, S, S), or a feature vector (D,) where nothing makes features of images."""
+        kept = self.backbone
+        return self.blueprint.shape if kept is None else (kept.channels, kept.side, kept.side)
 
 
 def embedding_batch(side: int) -> int:
@@ -144,7 +129,7 @@ def embed_rows(
     The processes of a `group` embed a share each, and then have all.
     """
     method.eval()
-    device, share = next(method.parameters()).device, group.share(len(rows))
+    device, share = method.device, group.share(len(rows))
     count = len(range(len(rows))[share])
     embeddings, features, heads = Collected(count), Collected(count), Collected(count)
     for inputs in batches(rows, normalisation, device, batch_size, share):

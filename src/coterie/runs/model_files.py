@@ -15,28 +15,25 @@ from coterie.data.feeding.augment import Normalisation
 from coterie.errors import CoterieError, UsageError
 from coterie.files import write_json
 from coterie.methods import method_type
-from coterie.nn.pretrained import is_pretrained, open_pretrained
 from coterie.nn.pretrained.own_runs import check_shape
-from coterie.runs.backbone_files import BACKBONE_FILES, check_fits, load_backbone, save_backbone, write_tensors
-from coterie.runs.extractor import BackboneExtractor, Extractor
-from coterie.runs.folder import RunFolder
+from coterie.nn.pretrained.saved import BACKBONE_FILES, check_fits, load_backbone, save_backbone, write_tensors
+from coterie.runs.config import NO_BACKBONE
 from coterie.runs.model import Blueprint, Model
 from coterie.train.runtime import choose_runtime
 from coterie.untrusted import read_json
 
-FORMAT = 3
+FORMAT = 4
 _GROUPS = ("centers", "concentration")
 _OUTLIERS = ("whitening", "references", "nearer", "fence")
-_RUN, _BACKBONE = "run", "backbone"
-# Folders beside the model, of what makes its features.
-_PARTS = (_RUN, _BACKBONE)
+# The folder beside the model of what makes its features.
+_BACKBONE = "backbone"
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 # What the description is called where `coterie export --hub` wrote the model.
 HUB_DESCRIPTION = "config.json"
 
 
 def save_model(model: Model, folder: Path) -> None:
-    """Write `model.json` and `model.safetensors` into `folder`, which is made; an extracting run's model beside them.
+    """Write `model.json` and `model.safetensors` into `folder`, which is made; a frozen backbone beside them.
 
     Raises:
         CoterieError: the folder cannot be written.
@@ -45,13 +42,8 @@ def save_model(model: Model, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CoterieError(f"{folder} cannot be made: {error.strerror}") from None
-    extractor = None
-    if isinstance(model.extractor, Model):
-        save_model(model.extractor, folder / _RUN)
-        extractor = _RUN
-    elif isinstance(model.extractor, BackboneExtractor):
-        save_backbone(model.extractor.pretrained, folder / _BACKBONE)
-        extractor = _BACKBONE
+    if model.backbone is not None:
+        save_backbone(model.backbone, folder / _BACKBONE)
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
     tensors |= {f"groups.{name}": getattr(model.groups, name) for name in _GROUPS}
     tensors |= {f"outliers.{name}": getattr(model.groups.outlier_score, name) for name in _OUTLIERS}
@@ -62,7 +54,6 @@ def save_model(model: Model, folder: Path) -> None:
         **plain(model.blueprint),
         "normalisation": None if model.normalisation is None else plain(model.normalisation),
         "precision": model.precision,
-        "extractor": extractor,
     }
     write_json(folder / DESCRIPTION, description)
 
@@ -107,8 +98,9 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     outlier_score = OutlierScore(**{name: part.to(runtime.device) for name, part in outliers.items()})
     parts = {name: part.to(runtime.device) for name, part in parts.items()}
     groups = Groups(**parts, outlier_score=outlier_score, metric=method.metric)
-    extractor = _saved_extractor(description.get("extractor"), folder, device, precision)
-    return Model(blueprint, method, normalisation, groups, chosen, extractor)
+    frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
+    backbone = load_backbone(folder / _BACKBONE) if frozen else None
+    return Model(blueprint, method, normalisation, groups, chosen, backbone)
 
 
 def saved_files(folder: Path) -> dict[str, Path]:
@@ -118,37 +110,9 @@ def saved_files(folder: Path) -> dict[str, Path]:
         UsageError: there is no model in the folder.
     """
     files = {HUB_DESCRIPTION: _description_file(folder), WEIGHTS: folder / WEIGHTS}
-    for part in _PARTS:
-        # What else lies there was not read with the model, and is not passed on.
-        found = (folder / part / name for name in (DESCRIPTION, WEIGHTS, *BACKBONE_FILES))
-        files |= {f"{part}/{path.name}": path for path in found if path.is_file()}
-    return files
-
-
-def open_extractor(name: str, *, device: str = "auto") -> Extractor:
-    """What a user named to make features: the folder of a finished run that embeds images, or a pretrained backbone.
-
-    Raises:
-        UsageError: no such run, or one that does not embed images. CoterieError: it cannot be loaded.
-    """
-    if is_pretrained(name) and not Path(name).is_dir():
-        return BackboneExtractor(open_pretrained(name), choose_runtime(device).device)
-    model = load_model(RunFolder(Path(name)).model, device=device)
-    if model.method.inputs != "images":
-        raise UsageError(f"--features-from: {name} maps features; give a run on images, hf:NAME, timm:NAME or a file")
-    return model
-
-
-def _saved_extractor(name: Any, folder: Path, device: str, precision: str | None) -> Extractor | None:
-    if name is None:
-        return None
-    if name == _RUN:
-        if read_description(folder / _RUN).get("extractor") is not None:  # A link to itself would have no end.
-            raise CoterieError(f"the model in {folder} takes its features from one that takes features: fit it again")
-        return load_model(folder / _RUN, device=device, precision=precision)
-    if name == _BACKBONE:
-        return BackboneExtractor(load_backbone(folder / _BACKBONE), choose_runtime(device).device)
-    raise CoterieError(f"the model in {folder} names an unknown extractor: fit the model again")
+    # What else lies there was not read with the model, and is not passed on.
+    found = (folder / _BACKBONE / name for name in BACKBONE_FILES)
+    return files | {f"{_BACKBONE}/{path.name}": path for path in found if path.is_file()}
 
 
 def _precision(device: str, saved: str) -> str:

@@ -66,7 +66,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return 0, 0.0
-        state = self._load(next(method.parameters()).device)
+        state = self._load(method.device)
         if state["fingerprint"] != self.fingerprint:
             raise CoterieError(
                 f"the images changed since {self.path.parent} was started: restore them, or start a new run"

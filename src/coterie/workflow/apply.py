@@ -8,11 +8,11 @@ from pathlib import Path
 from coterie.data.sources.shard_names import is_shards
 from coterie.errors import UsageError
 from coterie.files import is_url, write_text
+from coterie.listener import Listener
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import Labelled, read_labelled
-from coterie.workflow.listener import Listener
-from coterie.workflow.sort_files import Sorted, check_target, find_files, sort_files
+from coterie.workflow.steps.sort_files import Sorted, check_target, find_files, sort_files
 
 
 @dataclass(frozen=True)

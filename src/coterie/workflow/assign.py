@@ -9,12 +9,12 @@ from typing import Any
 
 from coterie.data.base import Skipped
 from coterie.data.sources import open_source
+from coterie.listener import Listener
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import read_labelled
 from coterie.runs.model_files import load_model
-from coterie.workflow.gather import gather, wanted_by
-from coterie.workflow.listener import Listener
+from coterie.workflow.steps.read import gather
 
 
 def assign(
@@ -32,7 +32,7 @@ def assign(
     """
     folder = RunFolder(run)
     model = load_model(folder.model, device=device)
-    rows, skipped = gather(open_source(source, **(reading or {}), note=listener.note), wanted_by(model), listener)
+    rows, skipped = gather(open_source(source, **(reading or {}), note=listener.note), model, listener)
     listener.begin("grouping", len(rows), "images")
     embedded = model.embed(rows, on_rows=listener.advance)
     listener.end()

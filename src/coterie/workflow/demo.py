@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from coterie.workflow.assemble import Request
+from coterie.listener import Listener
+from coterie.plan import Request
 from coterie.workflow.fit import fit
-from coterie.workflow.listener import Listener
 
 
 def demo(out: Path | None, listener: Listener, *, seed: int = 0) -> tuple[Path, dict[str, Any]]:

@@ -8,8 +8,8 @@ from typing import get_args
 
 from coterie.errors import UsageError, unknown
 from coterie.export import Format, Pixels, Subject, format_named, formats
+from coterie.listener import Listener
 from coterie.runs.folder import RunFolder
-from coterie.workflow.listener import Listener
 
 
 def export(

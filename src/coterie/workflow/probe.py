@@ -15,12 +15,12 @@ from coterie.data.feeding.collected import Collected
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.evaluate.probe import ProbeConfig, ProbeScores, probe
+from coterie.listener import Listener
 from coterie.runs.assignments import read_labels
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import batches, embedding_batch
 from coterie.runs.model_files import load_model
-from coterie.workflow.gather import gather, wanted_by
-from coterie.workflow.listener import Listener
+from coterie.workflow.steps.read import gather
 
 
 def probe_run(
@@ -44,13 +44,13 @@ def probe_run(
     """
     model = load_model(RunFolder(run).model, device=device)
     opened = open_source(source, **(reading or {}), note=listener.note)
-    rows, _ = gather(opened, wanted_by(model), listener)
+    rows, _ = gather(opened, model, listener)
     numbers = torch.from_numpy(_numbered(rows, source, labels))
     listener.begin("encoding", len(rows), "images")
     features = Collected(len(rows))
-    place, batch_size = next(model.method.parameters()).device, embedding_batch(model.side)
+    batch_size = embedding_batch(rows.shape[-1] if len(rows.shape) == 3 else 0)
     with torch.inference_mode():
-        for inputs in batches(rows, model.normalisation, place, batch_size):
+        for inputs in batches(rows, model.normalisation, model.method.device, batch_size):
             features.add(model.method.features(inputs).float())
             listener.advance(len(inputs))
     listener.end()

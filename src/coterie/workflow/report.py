@@ -10,7 +10,7 @@ from coterie.report.page import read_embeddings, write_report
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.text import printable
-from coterie.workflow.pictures import take_pictures
+from coterie.workflow.steps.pictures import take_pictures
 
 
 def rebuild_report(run: Path, source: str | None = None) -> Path:

@@ -12,12 +12,12 @@ from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.evaluate.metrics import Labels
 from coterie.evaluate.stability import Stability, stability_of
+from coterie.listener import Listener
+from coterie.plan import Request
 from coterie.runs.assignments import Assignments
-from coterie.runs.config import RunConfig
+from coterie.runs.config import READING, RunConfig
 from coterie.runs.folder import RunFolder
-from coterie.workflow.assemble import Request, reading_of
 from coterie.workflow.fit import fit
-from coterie.workflow.listener import Listener
 
 
 def stability(run: Path, listener: Listener | None = None, *, seeds: int = 3) -> Stability:
@@ -56,7 +56,7 @@ def _check_same(other: RunFolder, wanted: RunConfig) -> None:
 def _train(folder: RunFolder, other: RunFolder, wanted: RunConfig, listener: Listener) -> None:
     request = Request(wanted.data.source, recipe=str(folder.config), seed=wanted.seed)
     try:
-        open_source(request.source, **reading_of(request))
+        open_source(request.source, **{name: getattr(wanted.data, name) for name in READING})
     except UsageError as error:
         raise UsageError(
             f"{folder.root} was learnt from {wanted.data.source}, which stability needs again: {error}; a path that is "

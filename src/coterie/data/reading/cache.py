@@ -1,4 +1,4 @@
-"""Decoded images kept between runs, so that a second start need not decode a folder again.
+"""Decoded images and features kept between runs, so that a second start need not make them again.
 
 Entries lie in `$COTERIE_CACHE`, by default `coterie/images` in the user's cache folder; an empty `COTERIE_CACHE` turns
 them off. Each is named after the files it came from (name, size, times of change) and how they were decoded, so that a
@@ -17,15 +17,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from coterie.data.base import Skipped, Source
 from coterie.data.reading.ingest import ingest, is_small
 from coterie.data.reading.store import Store
 
 # Part of every entry's name: raise it when decoding changes.
-_FORMAT = 1
+_FORMAT = 2
 # Folders that are read faster than this are not worth the disk.
 _WORTH_SECONDS = 2.0
 _MOST_BYTES = 10 * 10**9
@@ -69,12 +71,16 @@ def read_images(
 
 
 def _entry(source: Source, side: int, channels: int | None) -> Path | None:
+    identity = source.identity()
+    return None if identity is None else cache_entry(f"{side} {channels} {identity}")
+
+
+def cache_entry(name: str) -> Path | None:
+    """The place of what has this name; None where nothing is kept."""
     folder = cache_folder()
-    identity = None if folder is None else source.identity()
-    if folder is None or identity is None:
-        return None
-    name = f"{_FORMAT} {side} {channels} {identity}"
-    return folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+    return (
+        None if folder is None else folder / hashlib.blake2b(f"{_FORMAT} {name}".encode(), digest_size=16).hexdigest()
+    )
 
 
 def cache_folder() -> Path | None:
@@ -91,16 +97,16 @@ def cache_folder() -> Path | None:
 
 def _read(entry: Path, source: Source) -> tuple[Store, list[Skipped]] | None:
     """An entry's images, in memory where they are small; None if it is not there or not whole."""
+    found = kept_values(entry)
+    if found is None:
+        return None
+    images, about = found
     try:
-        about = json.loads((entry / "about.json").read_text("utf-8"))
         keys, skipped = [str(key) for key in about["keys"]], [Skipped(str(k), str(r)) for k, r in about["skipped"]]
-        path = entry / "images.npy"
-        images = np.load(path, allow_pickle=False, mmap_mode=None if is_small(path.stat().st_size) else "r")
         places = {key: place for place, key in enumerate(source.keys)}
         rows = np.array([places[key] for key in keys])
         if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(keys):
             return None
-        os.utime(entry)
     except Exception:  # Whatever is wrong with it, the source is still there.
         return None
     labels = None if source.labels is None else source.labels[rows]
@@ -108,14 +114,35 @@ def _read(entry: Path, source: Source) -> tuple[Store, list[Skipped]] | None:
 
 
 def _keep(entry: Path, store: Store, skipped: list[Skipped]) -> None:
-    """Write an entry beside its place and move it there in one step."""
+    keep_values(
+        entry, store.images, {"keys": list(store.keys), "skipped": [(each.key, each.reason) for each in skipped]}
+    )
+
+
+def kept_values(entry: Path) -> tuple[Any, Any] | None:
+    """What `keep_values` was given, the array mapped where it is large; None if it is not there or not whole."""
+    try:
+        about = json.loads((entry / "about.json").read_text("utf-8"))
+        path = entry / "values.npy"
+        values = np.load(path, allow_pickle=False, mmap_mode=None if is_small(path.stat().st_size) else "r")
+        os.utime(entry)
+    except Exception:  # What is damaged is made again.
+        return None
+    return values, about
+
+
+def keep_values(entry: Path, values: npt.NDArray[Any], about: Any) -> None:
+    """Write an array, and what JSON can hold about it, beside its place, and move them there in one step.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
     entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not _make_room(entry.parent, store.images.nbytes):
+    if not _make_room(entry.parent, values.nbytes):
         return
     part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=entry.parent))
     try:
-        np.save(part / "images.npy", store.images)
-        about = {"keys": list(store.keys), "skipped": [(each.key, each.reason) for each in skipped]}
+        np.save(part / "values.npy", values)
         (part / "about.json").write_text(json.dumps(about), "utf-8")
         shutil.rmtree(entry, ignore_errors=True)  # A damaged one would stand in the way for good.
         part.rename(entry)
@@ -129,8 +156,8 @@ def _make_room(folder: Path, size: int) -> bool:
     for path in folder.iterdir():
         if path.name.startswith(_UNFINISHED) and time.time() - path.stat().st_mtime > _STALE_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
-        elif (path / "images.npy").is_file() and not path.name.startswith(_UNFINISHED):
-            entries.append((path.stat().st_mtime, (path / "images.npy").stat().st_size, path))
+        elif (path / "values.npy").is_file() and not path.name.startswith(_UNFINISHED):
+            entries.append((path.stat().st_mtime, (path / "values.npy").stat().st_size, path))
     taken = sum(each for _, each, _ in entries)
     limit = min(_MOST_BYTES, int(_FREE_SHARE * (shutil.disk_usage(folder).free + taken)))
     if size > limit:

@@ -14,6 +14,7 @@ from coterie.data.sources.arrays import ArraySource
 from coterie.data.sources.hub import open_hub
 from coterie.data.sources.local import FolderSource, NoImages
 from coterie.data.sources.pack import given_features, read_pack
+from coterie.data.sources.run import is_run, open_run
 from coterie.data.sources.shard_names import find_shards, is_shards
 from coterie.data.sources.shards import ShardSource
 from coterie.data.sources.storage import Disk
@@ -35,7 +36,8 @@ def open_source(
 
     Args:
         source: a folder, an `.npz` file or tar shards (`shards-{000..012}.tar`, `shards-*.tar`), each by its path or as
-            a URL (`s3://bucket/photos`); the word `digits`, a data set of the hub as `hf:NAME[:SPLIT]`, or an array.
+            a URL (`s3://bucket/photos`); the folder of a finished run, whose embeddings are features; the word
+            `digits`; a data set of the hub as `hf:NAME[:SPLIT]`; or an array.
         labels_from_folders: take class folders as labels.
         subset, image_column, label_column: of a data set of the hub, see `coterie.data.sources.hub`; empty chooses.
         note: told what takes long.
@@ -55,6 +57,8 @@ def open_source(
     if name == "digits":
         return _digits()
     path = Path(source)
+    if is_run(path):
+        return open_run(path)
     if path.is_dir():
         return _open_folder(path, labels_from_folders, note)
     if is_shards(name):

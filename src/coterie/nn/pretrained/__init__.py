@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from coterie.errors import CoterieError
 from coterie.hub import PREFIX
 from coterie.nn.pretrained import state_dicts, timm_models, vision_models
 from coterie.nn.pretrained.base import Architecture, Pretrained, width
-from coterie.nn.pretrained.own_runs import is_run, read_run
+from coterie.nn.pretrained.building import build
+from coterie.nn.pretrained.own_runs import frozen_part, is_frozen, is_run, read_run
+from coterie.nn.pretrained.saved import load_backbone
 
 __all__ = ["Architecture", "Pretrained", "build", "is_pretrained", "open_pretrained"]
 
 _TIMM = "timm:"
 _SUFFIXES = (".pth", ".pt", ".safetensors", ".bin", ".tar", ".ckpt")
-_BUILDERS = {"coterie": state_dicts.build, "transformers": vision_models.build, "timm": timm_models.build}
 
 
 def is_pretrained(name: str) -> bool:
@@ -48,21 +48,14 @@ def open_pretrained(name: str, *, side: int | None = None) -> Pretrained:
 
 
 def _open_run(name: str, side: int | None) -> Pretrained:
+    if is_frozen(name):
+        kept = load_backbone(frozen_part(name))
+        side = side or kept.side
+        width(kept.backbone, name, kept.channels, side)
+        return replace(kept, side=side)
     architecture, weights, own_side, mean, deviation = read_run(name)
     backbone = build(architecture)
     state_dicts.fit(backbone, weights, f"{name} was made with {architecture.name}")
     side = side or own_side
     width(backbone.eval(), name, len(mean), side)
     return Pretrained(name, architecture, backbone, side, mean, deviation)
-
-
-def build(architecture: Architecture) -> nn.Module:
-    """A backbone of this architecture, for weights to be loaded into; no hub is asked.
-
-    Raises:
-        UsageError: its library is not installed. CoterieError: its library is not known.
-    """
-    if architecture.library not in _BUILDERS:
-        raise CoterieError(f"a backbone of '{architecture.library}' cannot be built by this version")
-    with torch.random.fork_rng(devices=[]):
-        return _BUILDERS[architecture.library](architecture)

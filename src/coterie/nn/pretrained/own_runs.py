@@ -30,6 +30,16 @@ def is_run(name: str) -> bool:
     return (Path(name) / "model" / "model.json").is_file()
 
 
+def frozen_part(name: str) -> Path:
+    """Where a run that took its features from a frozen backbone keeps that."""
+    return Path(name) / "model" / "backbone"
+
+
+def is_frozen(name: str) -> bool:
+    """Whether a run took its features from a frozen backbone."""
+    return (frozen_part(name) / "backbone.json").is_file()
+
+
 def read_run(name: str) -> tuple[Architecture, dict[str, Any], int, tuple[float, ...], tuple[float, ...]]:
     """The architecture and weights of a run's encoder, and the side, mean and deviation of the images it takes.
 

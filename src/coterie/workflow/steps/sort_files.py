@@ -12,9 +12,9 @@ from pathlib import Path
 from coterie.data.base import Skipped
 from coterie.data.sources.folder import find_images
 from coterie.errors import CoterieError, UsageError
+from coterie.listener import Listener
 from coterie.runs.labelled import Labelled
 from coterie.text import printable
-from coterie.workflow.listener import Listener
 
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 # Names Windows keeps for devices, with any ending.

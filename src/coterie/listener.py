@@ -20,10 +20,12 @@ class Listener:
     """Hears of a run's progress; this one keeps silent. Stages follow one another and do not nest.
 
     Where `stopping` is set, to the number of a signal, the next `advance` raises `Stopped`; not where processes work
-    in step, and `shared` is set: they agree first, see `coterie.workflow.stopping`.
+    in step, and `shared` is set: they agree first, see `coterie.workflow.steps.stopping`.
     """
 
     stopping = 0
+    # Whether a person reads along, for whom something may be found out that takes a moment.
+    read = False
     shared = False
 
     def note(self, text: str) -> None:

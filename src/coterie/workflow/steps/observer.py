@@ -13,12 +13,12 @@ from coterie.data.base import Rows
 from coterie.data.feeding.edges import EdgeFeed
 from coterie.evaluate.metrics import confusion, normalised_mutual_information, score
 from coterie.evaluate.neighbours import monitor
+from coterie.listener import Listener
 from coterie.runs.folder import RunFolder
 from coterie.runs.frames import Frames
 from coterie.train.checkpoint import Checkpoint
 from coterie.train.loop import Epoch, Loop
-from coterie.workflow.listener import Listener
-from coterie.workflow.tracking import Tracking
+from coterie.workflow.steps.tracking import Tracking
 
 
 @dataclass

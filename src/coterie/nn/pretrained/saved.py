@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from coterie.config import plain, read
 from coterie.errors import CoterieError
 from coterie.files import write_atomically, write_json
-from coterie.nn.pretrained import Architecture, Pretrained, build
+from coterie.nn.pretrained.base import Architecture, Pretrained
+from coterie.nn.pretrained.building import build
 
 BACKBONE_FILES = ("backbone.json", "backbone.safetensors")
 

@@ -11,13 +11,17 @@ from pathlib import Path
 
 from coterie.data.base import Rows
 from coterie.data.reading.handout import hand_out, take
+from coterie.data.reading.store import Store
 from coterie.errors import CoterieError
+from coterie.listener import Listener
+from coterie.plan.plan import reopened
 from coterie.processes import processes
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
 from coterie.runs.folder import RunFolder
-from coterie.workflow.listener import Listener
-from coterie.workflow.stopping import waiting
-from coterie.workflow.training import reopen, train
+from coterie.workflow.steps.attempt import Attempt
+from coterie.workflow.steps.group import group
+from coterie.workflow.steps.learn import learn
+from coterie.workflow.steps.stopping import waiting
 
 
 @contextlib.contextmanager
@@ -52,16 +56,19 @@ def end_together(folder: RunFolder) -> None:
     shutil.rmtree(folder.shared, ignore_errors=True)
 
 
-def train_along(listener: Listener) -> None:
-    """What every process but the first does.
+def fit_along(listener: Listener) -> None:
+    """What every process but the first does: the same steps of learning and grouping.
 
     Raises:
         SystemExit: the first one ended before training; it has said why. CoterieError: training failed.
     """
-    group = processes()
-    message = json.loads(group.tell(pause=waiting(listener, group)))
+    every = processes()
+    message = json.loads(every.tell(pause=waiting(listener, every)))
     if "ended" in message:
         raise SystemExit(message["ended"])
     folder = RunFolder(Path(message["root"]))
     config = from_yaml(message["config"], where=str(folder.config))
-    train(take(folder.shared), config, listener, folder=folder, pretrained=reopen(config))
+    rows, attempt = take(folder.shared), Attempt(listener, folder)
+    # What made features is of use to the first one alone, which keeps the model.
+    backbone = reopened(config) if isinstance(rows, Store) else None
+    group(config, rows, learn(config, rows, backbone, attempt), attempt)

@@ -10,10 +10,10 @@ from typing import Any
 
 from coterie.errors import CoterieError
 from coterie.files import write_json
+from coterie.listener import Listener
 from coterie.runs.folder import RunFolder
 from coterie.trackers import Start, Tracker, check_tracker, start_tracker
 from coterie.untrusted import read_json
-from coterie.workflow.listener import Listener
 
 # Figures of an epoch that belong together, as trackers show them.
 _SECTIONS = {

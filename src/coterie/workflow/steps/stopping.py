@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from coterie.errors import CoterieError
+from coterie.listener import Listener, Stopped
 from coterie.processes import Processes
-from coterie.workflow.listener import Listener, Stopped
 
 _EVERY_SECONDS = 0.25
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from coterie.data.base import Outline
-
 # Image pairs a run looks at unless told otherwise: on a CPU, what two cores do in about twenty minutes at 32 pixels; on
 # a GPU, what the papers' thousand epochs come to.
 _PAIRS_ON_CPU = 500_000
@@ -26,21 +24,16 @@ def default_side(native: int, *, gpu: bool) -> int:
     return 96 if gpu else 64
 
 
-def default_values(outline: Outline, *, side: int, gpu: bool, pretrained: bool = False) -> dict[str, Any]:
-    """Values for every section, for a source with this outline at `side` pixels."""
-    epochs = default_epochs(outline.count, gpu=gpu, pretrained=pretrained)
+def default_train(count: int, *, gpu: bool, pretrained: bool = False) -> dict[str, Any]:
+    """The training section for `count` images."""
+    epochs = default_epochs(count, gpu=gpu, pretrained=pretrained)
     return {
-        "method": "propos",
-        "backbone": "resnet18-small" if gpu and side > 16 else "convnet-small",
-        "augment": default_augmentation(side, grey=outline.grey),
-        "train": {
-            "epochs": epochs,
-            "warmup_epochs": max(1, epochs // 10),
-            "batch_size": default_batch_size(outline.count, gpu=gpu, pretrained=pretrained),
-            "learning_rate": 0.05 if gpu or pretrained else 0.3,
-            # Heads start from nothing; weights that know something already should keep it.
-            "backbone_rate": 0.1 if pretrained else 1.0,
-        },
+        "epochs": epochs,
+        "warmup_epochs": max(1, epochs // 10),
+        "batch_size": default_batch_size(count, gpu=gpu, pretrained=pretrained),
+        "learning_rate": 0.05 if gpu or pretrained else 0.3,
+        # Heads start from nothing; weights that know something already should keep it.
+        "backbone_rate": 0.1 if pretrained else 1.0,
     }
 
 

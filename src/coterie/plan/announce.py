@@ -1,0 +1,63 @@
+"""A plan in words: the short form for a run that begins, the long one for who wants to know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coterie.data.feeding.augment import describe_views
+from coterie.data.feeding.features import Features
+from coterie.listener import Listener
+from coterie.plan.estimate import Estimate
+from coterie.plan.plan import Plan
+from coterie.runs.config import NO_BACKBONE
+from coterie.runs.folder import RunFolder
+
+
+def announce(plan: Plan, folder: RunFolder, listener: Listener) -> None:
+    """Tell a listener the plan of a run that begins, in short."""
+    for line in short(plan):
+        listener.note(line)
+    if listener.read:
+        listener.note(takes(plan.estimate))
+    seen = not plan.on_features and plan.config.train.epochs
+    views = f"views are {describe_views(plan.config.augment)}; " if seen else ""
+    listener.note(f"{views}every setting is in {folder.config}, --set changes it, and coterie plan explains it")
+
+
+def short(plan: Plan) -> list[str]:
+    """What is grouped, by what, and how."""
+    config = plan.config
+    side = config.data.side
+    what = "feature vectors" if isinstance(plan.source, Features) else f"images as {side}×{side} pixels"
+    network = "" if config.backbone == NO_BACKBONE else f" on {'frozen ' if plan.on_features else ''}{config.backbone}"
+    network = network.replace(" on ", " with ", 1) if not plan.on_features else network
+    epochs = f"{config.train.epochs} epochs of batches of {config.train.batch_size}"
+    epochs = epochs if config.train.epochs else "as it is, nothing is learnt"
+    return [
+        f"{len(plan.source.keys)} {what} from {config.data.source} into {config.clusters} clusters",
+        f"{config.method}{network}, {epochs}, on {config.device} in {config.precision}",
+    ]
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """Everything, as JSON can hold it."""
+    estimate = plan.estimate
+    return {
+        "images": len(plan.source.keys),
+        "looks": plan.config.backbone,
+        "settings": {name: {"value": value, "from": origin} for name, value, origin in plan.settings()},
+        "estimate": {"seconds": round(estimate.seconds, 1), "memory": estimate.memory, "disk": estimate.disk},
+    }
+
+
+def takes(estimate: Estimate) -> str:
+    """What a run takes, in words."""
+    seconds, memory, disk = estimate.seconds, estimate.memory / 1e9, estimate.disk / 1e6
+    minutes = (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
+    return f"takes about {minutes} of learning here, {memory:.1f} GB of memory and {disk:.0f} MB of disk"

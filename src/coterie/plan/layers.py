@@ -1,0 +1,195 @@
+"""All that has a say in a run's settings, in layers: each is made once, and lies over those before it.
+
+Values go by full names, such as `train.epochs`. From below: what the data suggest, what the method wants, the size a
+pretrained backbone wants, the recipe, what the user said, and what this machine makes of the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from coterie.config import read
+from coterie.data.base import Outline
+from coterie.errors import UsageError, unknown
+from coterie.methods import learns, method_type
+from coterie.nn.backbones import backbone_names
+from coterie.nn.pretrained import Pretrained, is_pretrained
+from coterie.plan.defaults import (
+    default_augmentation,
+    default_options,
+    default_side,
+    default_train,
+    short_run,
+)
+from coterie.plan.recipes import SECTIONS, load_recipe
+from coterie.plan.request import Request
+from coterie.plan.words import asked_values, flattened, method_options, nested
+from coterie.runs.config import NO_BACKBONE, RunConfig, read_run_config
+from coterie.runs.model import embedding_batch
+from coterie.train.config import TrainConfig
+from coterie.train.runtime import Runtime, choose_runtime
+
+YOU = "you"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values, and who says so."""
+
+    origin: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known before any image is looked at: the recipe, the user's own words, and the method they come to."""
+
+    recipe: Layer
+    user: Layer
+    method: str
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """What was said of an option, by the user or else by the recipe."""
+        return self.user.values.get(name, self.recipe.values.get(name, default))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers of a run; see above."""
+
+    data: tuple[Layer, ...]
+    told: Told
+    machine: Layer
+    backbone: Layer = Layer()
+
+    def seeing(self, pretrained: Pretrained) -> Layers:
+        """With what an opened backbone wants of its images."""
+        if not pretrained.side:
+            return self
+        values = {"data.side": pretrained.side, "train.embed_batch": embedding_batch(pretrained.side)}
+        return replace(self, backbone=Layer(f"backbone {pretrained.label}", values))
+
+
+def told(request: Request) -> Told:
+    """The layers of a request.
+
+    Raises:
+        UsageError: an unknown method, recipe or option.
+    """
+    recipe = {} if request.recipe is None else flattened(load_recipe(request.recipe).values)
+    recipe.pop("data.source", None)
+    if request.method not in (None, recipe.get("method")):
+        recipe = {name: value for name, value in recipe.items() if not name.startswith("options.")}
+    method = str(request.method or recipe.get("method", "propos"))
+    method_type(method)
+    asked = asked_values(request, method)
+    origin = "" if request.recipe is None else f"recipe {request.recipe}"
+    return Told(Layer(origin, recipe), Layer(YOU, asked), str(asked.get("method", method)))
+
+
+def lay(request: Request, said: Told, outline: Outline) -> Layers:
+    """The layers for a source with this outline.
+
+    Raises:
+        UsageError: a device or precision that is not to be had.
+    """
+    asked = {name: str(said.get(name, "auto")) for name in ("device", "precision")}
+    runtime = choose_runtime(asked["device"], asked["precision"])
+    data = (Layer("default", {"method": "propos", "seed": 0}), *_of_images(said, outline, runtime))
+    if not said.recipe.origin:  # A recipe stands on the papers' defaults.
+        data += _of_method(said, outline, runtime)
+    user = {"data.source": request.source, **said.user.values}
+    found = {"device": str(runtime.device), "precision": runtime.precision}
+    machine = Layer("this machine", {name: value for name, value in found.items() if asked[name] == "auto"})
+    return Layers(data, replace(said, user=replace(said.user, values=user)), machine)
+
+
+def settle(layers: Layers, count: int) -> tuple[RunConfig, dict[str, str]]:
+    """The configuration that layers come to for `count` images, and the origin of each of its settings.
+
+    Raises:
+        UsageError: an unknown name, a value out of range, or no number of clusters.
+    """
+    below, _ = stacked([*layers.data, layers.backbone, layers.told.recipe])
+    values, origins = stacked([*layers.data, layers.backbone, layers.told.recipe, layers.told.user, layers.machine])
+    if "clusters" not in values:
+        raise UsageError("say how many clusters to find: -k K")
+    for layer in (_in_proportion(below, layers.told.user), _no_larger(values, count)):
+        values, origins = {**values, **layer.values}, origins | dict.fromkeys(layer.values, layer.origin)
+    config = read_run_config({section: {} for section in SECTIONS} | nested(values))
+    check_backbone(config.backbone)
+    return config, origins
+
+
+def check_backbone(name: str) -> None:
+    """Raise a UsageError if a backbone is neither one of coterie's own, nor pretrained, nor none at all."""
+    if name in (NO_BACKBONE, *backbone_names()) or is_pretrained(name):
+        return
+    if "/" in name:
+        raise UsageError(f"there is no file or run {name}; a model of the hub is written hf:{name}")
+    raise unknown("backbone", name, backbone_names())
+
+
+def stacked(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of layers, the later winning, and the origin of each."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        values |= layer.values
+        origins |= dict.fromkeys(layer.values, layer.origin)
+    return values, origins
+
+
+def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, ...]:
+    """What the images' size and colours suggest, and their number."""
+    gpu, on_features = runtime.device.type == "cuda", method_type(said.method).inputs == "features"
+    pretrained = is_pretrained(str(said.get("backbone", "")))
+    side = default_side(outline.side, gpu=gpu)
+    # Small images that are enlarged for a backbone are still augmented as what they are.
+    wanted = said.get("data.side")
+    seen = wanted if isinstance(wanted, int) and not pretrained else side
+    own = "resnet18-small" if gpu and seen > 16 else "convnet-small"
+    values: dict[str, Any] = {"backbone": NO_BACKBONE if on_features else own, "data.side": side}
+    if not said.recipe.origin:
+        values |= _named("augment", default_augmentation(seen, grey=outline.grey))
+    images = f"{'grey ' if outline.grey else ''}images of {outline.side} pixels"
+    return (Layer(f"default: {images}" if outline.side else "default: features", values),)
+
+
+def _of_method(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, ...]:
+    """What so many images suggest, and what the method's paper states, as far as a short run can follow it."""
+    kind, gpu = method_type(said.method), runtime.device.type == "cuda"
+    on_features, states = kind.inputs == "features", kind.train_defaults
+    options = {} if on_features else default_options(method_options(said.method), outline.count, gpu=gpu)
+    pretrained = is_pretrained(str(said.get("backbone", ""))) and not on_features
+    short = short_run(str(states.get("optimizer")), on_features=on_features, gpu=gpu) if learns(said.method) else {}
+    many = f"default: {f'{outline.count:,}'.replace(',', ' ')} images on a {'GPU' if gpu else 'CPU'}"
+    return (
+        Layer(many, _named("train", default_train(outline.count, gpu=gpu, pretrained=pretrained))),
+        Layer(f"method {said.method}", _named("train", states)),
+        Layer(many, _named("train", short) | _named("options", options)),
+    )
+
+
+def _named(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{section}.{name}": value for name, value in values.items()}
+
+
+def _in_proportion(below: Mapping[str, Any], user: Layer) -> Layer:
+    """The warm-up in proportion to epochs a user chose."""
+    asked = user.values.get("train.epochs")
+    if not isinstance(asked, int) or "train.warmup_epochs" in user.values:
+        return Layer()
+    standard = read(TrainConfig, nested(below).get("train", {}), where="train")
+    found = standard.warmup_epochs * max(0, asked) // max(1, standard.epochs)
+    return Layer("in proportion to the epochs", {"train.warmup_epochs": found})
+
+
+def _no_larger(values: Mapping[str, Any], count: int) -> Layer:
+    """No batch larger than the data."""
+    size, most = values.get("train.batch_size", TrainConfig().batch_size), max(2, count)
+    if not isinstance(size, int) or size <= most:
+        return Layer()
+    return Layer(f"no more than the {count} images", {"train.batch_size": most})

@@ -1,0 +1,77 @@
+"""The fourth step: from trained networks to groups of everything they learnt from."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from coterie.cluster.groups import Grouping, by_size, fit_groups
+from coterie.cluster.kmeans import Metric, kmeans
+from coterie.data.base import Rows
+from coterie.errors import CoterieError
+from coterie.failures import translating
+from coterie.processes import processes
+from coterie.runs.config import RunConfig
+from coterie.runs.model import Embedded, Model, embed_rows
+from coterie.seeding import generator
+from coterie.workflow.steps.attempt import Attempt
+from coterie.workflow.steps.learn import Learnt, runtime_of
+from coterie.workflow.steps.stopping import agree
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, what it makes of its training data, and the seconds of learning and grouping.
+
+    `held_out` (N,) bool marks what was kept out of learning; None where nothing was.
+    """
+
+    model: Model
+    embedded: Embedded
+    grouping: Grouping
+    seconds: float
+    held_out: npt.NDArray[np.bool_] | None = None
+
+
+def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fitted:
+    """Embed everything and group it.
+
+    Raises:
+        CoterieError: the embeddings are not finite. ResourceError: memory or device gave out.
+    """
+    method, listener, runtime = learnt.method, attempt.listener, runtime_of(config)
+    began = time.perf_counter()
+    with translating(), runtime.rules():
+        listener.begin("embedding", len(rows), "images")
+        embedded = embed_rows(
+            method, rows, learnt.normalisation, batch_size=config.train.embed_batch, on_rows=listener.advance,
+            group=processes(),
+        )  # fmt: skip
+        agree(listener, processes())
+        listener.end()
+        labels = _final_labels(embedded, config, method.metric)
+        groups = fit_groups(embedded.embeddings, embedded.features, labels, config.clusters, metric=method.metric)
+        model = Model(learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen)
+        seconds = learnt.seconds + time.perf_counter() - began
+        return Fitted(model, embedded, model.group(embedded), seconds, learnt.held_out)
+
+
+def _final_labels(embedded: Embedded, config: RunConfig, metric: Metric) -> Tensor:
+    """The method's own assignment where it has one; else k-means, clusters numbered by size."""
+    if not bool(torch.isfinite(embedded.embeddings).all()):
+        raise CoterieError("the embeddings are not finite (NaN): lower train.learning_rate, or use --precision float32")
+    if embedded.probabilities is not None:
+        return embedded.probabilities.argmax(dim=1)
+    return cluster_embeddings(embedded.embeddings, config, metric)
+
+
+def cluster_embeddings(embeddings: Tensor, config: RunConfig, metric: Metric) -> Tensor:
+    """k-means (20 restarts) on embeddings (N, d): labels (N,), clusters numbered by size."""
+    draw = generator(embeddings.device, config.seed, "final")
+    result = kmeans(embeddings, config.clusters, metric=metric, n_init=20, generator=draw)
+    return by_size(result.labels, config.clusters)

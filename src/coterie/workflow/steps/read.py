@@ -1,0 +1,129 @@
+"""The second step: from a source to what a method learns from, decoded images or features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from coterie.data.base import Rows, Skipped, Source
+from coterie.data.feeding.features import Features
+from coterie.data.reading.cache import read_images
+from coterie.data.reading.store import Store
+from coterie.errors import CoterieError, ResourceError, UsageError
+from coterie.listener import Listener
+from coterie.plan import Plan, check_enough
+from coterie.runs.folder import RunFolder
+from coterie.runs.manifest import Manifest
+from coterie.runs.model import Model
+from coterie.train.runtime import Runtime, choose_runtime
+from coterie.workflow.steps.attempt import Attempt
+from coterie.workflow.steps.look import look, normalisation_of
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a method learns from, what was left out, and the plan with its backbone normalised as the data want it."""
+
+    rows: Rows
+    skipped: list[Skipped]
+    plan: Plan
+
+
+def read(plan: Plan, attempt: Attempt) -> Material:
+    """Read the images of a plan once, and let its backbone look at them where the method wants features.
+
+    Raises:
+        UsageError: nothing that can be read, or too little. ResourceError: the source went away meanwhile.
+        CoterieError: the images are not those an earlier attempt learnt from.
+    """
+    folder, config = attempt.folder, plan.config
+    store, skipped = _read(plan, attempt)
+    check_enough(len(store), config.clusters)
+    if folder is not None:
+        _check_unchanged(store, folder)
+    backbone = plan.backbone
+    if not isinstance(store, Store) or not plan.on_features or backbone is None:
+        return Material(store, skipped, plan)
+    taken_out = normalisation_of(store, config.data.normalisation, backbone)
+    backbone = replace(backbone, mean=taken_out.mean, deviation=taken_out.deviation)
+    runtime = choose_runtime(config.device, config.precision, deterministic=config.deterministic)
+    rows = look(store, backbone, runtime, attempt.listener, kept=None if folder is None else folder.features)
+    return Material(rows, skipped, replace(plan, backbone=backbone))
+
+
+def gather(source: Source, model: Model, listener: Listener) -> tuple[Rows, list[Skipped]]:
+    """Images or features of a source as a fitted model takes them, and what was left out.
+
+    Raises:
+        UsageError: the source holds another kind of data, or nothing that can be read.
+    """
+    width = model.blueprint.shape[0]
+    if isinstance(source, Features):
+        if model.method.inputs == "images":
+            raise UsageError("the model groups images, and this source holds features")
+        if source.shape[0] != width:
+            raise UsageError(f"the model wants features of {width} columns, not {source.shape[0]}")
+        return source, []
+    if len(model.input_shape) == 1:
+        raise UsageError("the model groups features, and this source holds images: give an .npz with `features`")
+    channels, side, _ = model.input_shape
+    store, skipped = _images(source, side, channels, listener)
+    if model.backbone is None:
+        return store, skipped
+    return look(store, model.backbone, Runtime(model.method.device, model.precision), listener), skipped
+
+
+def _images(
+    source: Source, side: int, channels: int | None, listener: Listener, scratch: Path | None = None
+) -> tuple[Store, list[Skipped]]:
+    listener.begin("reading", len(source.keys), "images")
+    store, skipped = read_images(
+        source, side, channels=channels, scratch=scratch, on_image=listener.advance, note=listener.note
+    )
+    listener.end()
+    return store, skipped
+
+
+def _read(plan: Plan, attempt: Attempt) -> tuple[Rows, list[Skipped]]:
+    source, folder, place = plan.source, attempt.folder, Path(plan.config.data.source)
+    if isinstance(source, Features):
+        if folder is not None:
+            folder.write_skipped([])
+        return source, []
+    was_folder = folder is not None and place.is_dir()
+    channels = None if plan.backbone is None else plan.backbone.channels
+    scratch = None if folder is None else folder.scratch
+    try:
+        store, skipped = _images(source, plan.config.data.side, channels, attempt.listener, scratch)
+    except UsageError:
+        if was_folder and not place.is_dir():
+            raise _gone(place) from None
+        raise
+    if skipped and was_folder and not place.is_dir():
+        raise _gone(place)
+    if folder is not None:
+        folder.write_skipped(skipped)
+        if skipped:
+            _tell_skipped(skipped, folder, attempt.listener)
+    return store, skipped
+
+
+def _gone(place: Path) -> ResourceError:
+    return ResourceError(f"{place} was deleted or unmounted while it was read: bring it back")
+
+
+def _tell_skipped(skipped: list[Skipped], folder: RunFolder, listener: Listener) -> None:
+    files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
+    listener.note(f"left out {files}, listed in {folder.skipped}; the first: {skipped[0].key}: {skipped[0].reason}")
+
+
+def _check_unchanged(rows: Rows, folder: RunFolder) -> None:
+    """Raise a CoterieError that tells which images are not those the checkpoint learnt from."""
+    now, before = Manifest.of(rows), Manifest.read(folder.manifest)
+    changes = before.changes(now) if before is not None and folder.checkpoint.is_file() else ""
+    if changes:
+        raise CoterieError(
+            f"the images are not those {folder.root} was started with: {changes}; restore them to go on, or give "
+            "another --out to start anew"
+        )
+    now.write(folder.manifest)

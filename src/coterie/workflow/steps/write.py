@@ -1,0 +1,109 @@
+"""The last step: everything a run ends with."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import coterie
+from coterie.data.base import Rows
+from coterie.data.reading.store import Store
+from coterie.evaluate.baseline import baseline
+from coterie.evaluate.metrics import score
+from coterie.files import write_atomically, write_json, write_text
+from coterie.plan import Plan
+from coterie.report.animation import write_animation
+from coterie.report.page import write_report
+from coterie.runs.assignments import Assignments
+from coterie.runs.config import RunConfig
+from coterie.runs.folder import RunFolder
+from coterie.runs.model_files import save_model
+from coterie.workflow.steps.attempt import Attempt
+from coterie.workflow.steps.group import Fitted, cluster_embeddings
+from coterie.workflow.steps.pictures import take_pictures
+
+
+def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt) -> dict[str, Any]:
+    """Write a run's results into its folder; the summary, which is returned, comes last, and says that it is finished.
+
+    Raises:
+        ResourceError: the disk gave out; what was written is kept.
+    """
+    folder = attempt.folder
+    assert folder is not None
+    embeddings = fitted.embedded.embeddings.cpu().numpy()
+    assignments = Assignments.of(rows.keys, fitted.grouping, rows.labels, rows.class_names)
+    write_text(folder.assignments, assignments.to_csv())
+    write_atomically(folder.embeddings, lambda stream: np.save(stream, embeddings))
+    save_model(fitted.model, folder.model)
+    pictures = take_pictures(plan.source, assignments, embeddings, rows)
+    pictures.save(folder.thumbnails)
+    if isinstance(rows, Store) and not pictures.encoded:
+        attempt.note(
+            f"{plan.config.data.source} can no longer be read, so the page has no pictures: once it is back, "
+            f"coterie report {folder.root} --source {plan.config.data.source} adds them"
+        )
+    summary = _summarise(plan.config, rows, fitted, skipped=len(folder.read_skipped()))
+    attempt.note("writing the report")
+    if fitted.held_out is not None:
+        write_animation(folder, fitted.held_out, assignments.clusters)
+    write_report(folder, summary)
+    write_json(folder.summary, summary)
+    return summary
+
+
+def clear(folder: RunFolder) -> None:
+    """Remove what is of use only while a run lasts."""
+    for path in (folder.scratch, folder.frames, folder.manifest):
+        path.unlink(missing_ok=True)
+
+
+def _summarise(config: RunConfig, rows: Rows, fitted: Fitted, *, skipped: int) -> dict[str, Any]:
+    """The content of `summary.json`."""
+    clusters = fitted.grouping.clusters.cpu().numpy()
+    summary: dict[str, Any] = {
+        "method": config.method,
+        "images": len(rows),
+        "skipped": skipped,
+        "clusters": config.clusters,
+        "cluster_sizes": np.bincount(clusters, minlength=config.clusters).tolist(),
+        "outliers": int(fitted.grouping.outlier.sum()),
+        "epochs": config.train.epochs,
+        "seed": config.seed,
+        "seconds": round(fitted.seconds, 2),
+        "device": config.device,
+        "precision": config.precision,
+        "versions": {
+            "coterie": coterie.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    if fitted.held_out is not None:
+        summary["held_out"] = int(fitted.held_out.sum())
+    if rows.labels is not None and (rows.labels >= 0).any():
+        plain = baseline(rows, config.clusters, seed=config.seed)
+        summary |= asdict(score(rows.labels, clusters))
+        summary["baseline"] = {"method": plain.method, **asdict(plain.scores), "seconds": round(plain.seconds, 2)}
+        summary |= _further_scores(config, rows.labels, clusters, fitted)
+    return summary
+
+
+def _further_scores(
+    config: RunConfig, labels: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64], fitted: Fitted
+) -> dict[str, Any]:
+    """Beside a head's assignment, k-means on its embeddings; and the assignment of what was held out."""
+    scores: dict[str, Any] = {}
+    if fitted.embedded.probabilities is not None:
+        metric = fitted.model.method.metric
+        found = cluster_embeddings(fitted.embedded.embeddings, config, metric).cpu().numpy()
+        scores["k-means on embeddings"] = asdict(score(labels, found))
+    if fitted.held_out is not None and (labels[fitted.held_out] >= 0).any():
+        scores["held-out"] = asdict(score(labels[fitted.held_out], clusters[fitted.held_out]))
+    return {"further": scores} if scores else {}
