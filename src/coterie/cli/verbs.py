@@ -135,10 +135,10 @@ def probe(options: argparse.Namespace) -> None:
     from coterie.evaluate.probe import ProbeConfig
     from coterie.workflow.probe import probe_run
 
-    config = ProbeConfig(options.optimizer, options.epochs, options.held_out, options.seed)
+    config = ProbeConfig(options.optimizer, options.epochs, options.held_out, options.seed, options.device)
     with Listening(options) as listener:
         scores = probe_run(
-            options.folder, options.source, listener, labels=options.labels, config=config, device=options.device,
+            options.folder, options.source, listener, labels=options.labels, config=config,
             reading=_reading(options) | {"labels_from_folders": options.labels_from_folders},
         )  # fmt: skip
     print_probe(scores, results(), as_json=options.json)

@@ -24,12 +24,14 @@ class ProbeConfig:
         epochs: None for the optimiser's own.
         held_out: share of each class that is kept for testing.
         seed: of the split and the order.
+        device: where images are encoded and the layer is trained.
     """
 
     optimizer: str = "sgd"
     epochs: int | None = None
     held_out: float = 0.2
     seed: int = 0
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.optimizer not in ("sgd", "lars"):

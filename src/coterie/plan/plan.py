@@ -90,13 +90,10 @@ def plan(
         opened = None if finished else reopened(saved, note)
         return Plan(saved, source, outline, opened, {}, _differing(saved, config, said))
     _check_kind(source, config)
-    check_enough(outline.count, config.clusters)
     opened = _open(config.backbone, said.get("data.side"), note)
     if opened is not None:
         config, origins = settle(layers.seeing(opened), outline.count)
         opened = replace(opened, side=config.data.side)
-    elif isinstance(source, Features):
-        config = replace(config, data=replace(config.data, side=0))
     return Plan(config, source, outline, opened, origins, {})
 
 
@@ -127,7 +124,8 @@ def reopened(saved: RunConfig, note: Callable[[str], None] = lambda _: None) -> 
 
 
 def _check_kind(source: Source, config: RunConfig) -> None:
-    """Raise a UsageError if the method cannot learn from what the source holds."""
+    """Raise a UsageError if the method cannot learn from what the source holds, or into so many clusters."""
+    check_enough(len(source.keys), config.clusters)
     method, on_features = config.method, method_type(config.method).inputs == "features"
     if isinstance(source, Features):
         if not on_features:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -31,32 +31,26 @@ def export(
         push: USER/NAME on the Hugging Face hub, to upload what "hub" wrote to; None uploads nothing.
         force: replace what is there.
 
-    Returns:
-        What was written, in the order of the targets.
+    Returns: what was written, in the order of the targets.
 
     Raises:
         UsageError: an unknown format, no run, a target that exists, or a package that is missing.
         CoterieError: writing or pushing failed; what was written before is kept.
     """
-    listener = listener or Listener()
-    chosen = {name: format_named(name) for name in targets}
-    if not chosen:
+    if not (chosen := {name: format_named(name) for name in targets}):
         raise UsageError(f"say what to export to: {', '.join(f'--{name}' for name in formats())}")
     if push is not None and "hub" not in chosen:
         raise UsageError("--push uploads what --hub FOLDER writes: give both")
     subject = _subject(run, pixels)
     paths = {name: _target(name, chosen[name], targets[name], run) for name in chosen}
     _check_free(paths, chosen, force=force)
-    for kind in chosen.values():
-        kind.check(subject)
-    if push is not None:
-        _check_push()
+    for check in [*(kind.check for kind in chosen.values()), *([_check_push] if push is not None else [])]:
+        check(subject)
+    note = (listener or Listener()).note
     for name, path in paths.items():
-        listener.note(chosen[name].write(subject, path))
+        note(chosen[name].write(subject, path))
     if push is not None:
-        from coterie.export.hub import push as upload
-
-        listener.note(upload(subject, paths["hub"], push))
+        _push(subject, paths["hub"], push, note)
     return list(paths.values())
 
 
@@ -94,7 +88,13 @@ def _check_free(paths: Mapping[str, Path], chosen: Mapping[str, Format], *, forc
             raise UsageError(f"--{name}: there is no folder {path.parent}: make it first")
 
 
-def _check_push() -> None:
+def _check_push(_: Subject) -> None:
     from coterie.export.hub import check_push
 
     check_push()
+
+
+def _push(subject: Subject, folder: Path, name: str, note: Callable[[str], None]) -> None:
+    from coterie.export.hub import push
+
+    note(push(subject, folder, name))

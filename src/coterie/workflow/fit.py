@@ -28,14 +28,13 @@ def fit(
 ) -> dict[str, Any]:
     """Run a request in the folder `out`, or go on where an earlier attempt stopped.
 
-    Where several processes share the run, each calls this; all but the first learn and group along and return nothing.
+    Where several processes share the run, each calls this; all but the first help along and return nothing.
 
     Args:
         resume: go on, where there is something to go on with.
         track: names of trackers to feed, see `coterie.trackers`; a resumed run's earlier ones go on in any case.
 
-    Returns:
-        The summary, as `summary.json` holds it.
+    Returns: the summary, as `summary.json` holds it.
 
     Raises:
         UsageError: the request cannot be met. CoterieError: the run failed; what it had made is kept.

@@ -31,7 +31,6 @@ def probe_run(
     labels: Path | None = None,
     reading: Mapping[str, Any] | None = None,
     config: ProbeConfig | None = None,
-    device: str = "auto",
 ) -> ProbeScores:
     """Evaluate the features of a run's encoder, before any head, on the labelled images of a source.
 
@@ -42,7 +41,8 @@ def probe_run(
     Raises:
         UsageError: no model in the run, or no labels. CoterieError: the model is damaged.
     """
-    model = load_model(RunFolder(run).model, device=device)
+    config = config or ProbeConfig()
+    model = load_model(RunFolder(run).model, device=config.device)
     opened = open_source(source, **(reading or {}), note=listener.note)
     rows, _ = gather(opened, model, listener)
     numbers = torch.from_numpy(_numbered(rows, source, labels))
@@ -55,7 +55,7 @@ def probe_run(
             listener.advance(len(inputs))
     listener.end()
     together = features.rows.clone()
-    return probe(together, numbers.to(together.device), config or ProbeConfig())
+    return probe(together, numbers.to(together.device), config)
 
 
 def _numbered(rows: Rows, source: str, labels: Path | None) -> npt.NDArray[np.int64]:
