@@ -11,7 +11,9 @@ from coterie.hub import PREFIX
 from coterie.nn.pretrained import state_dicts, timm_models, vision_models
 from coterie.nn.pretrained.base import Architecture, Pretrained, width
 from coterie.nn.pretrained.building import build
+from coterie.nn.pretrained.known import KNOWN
 from coterie.nn.pretrained.own_runs import frozen_part, is_frozen, is_run, read_run
+from coterie.nn.pretrained.packages import open_known
 from coterie.nn.pretrained.saved import load_backbone
 
 __all__ = ["Architecture", "Pretrained", "build", "is_pretrained", "open_pretrained"]
@@ -21,17 +23,19 @@ _SUFFIXES = (".pth", ".pt", ".safetensors", ".bin", ".tar", ".ckpt")
 
 
 def is_pretrained(name: str) -> bool:
-    """Whether a name means weights: `hf:NAME`, `timm:NAME`, a file, or a run."""
-    return name.startswith((PREFIX, _TIMM)) or name.endswith(_SUFFIXES) or Path(name).is_file() or is_run(name)
+    """Whether a name means weights: a known backbone, `hf:NAME`, `timm:NAME`, a file, or a run."""
+    if name in KNOWN or name.startswith((PREFIX, _TIMM)):
+        return True
+    return name.endswith(_SUFFIXES) or Path(name).is_file() or is_run(name)
 
 
 def open_pretrained(name: str, *, side: int | None = None) -> Pretrained:
     """The backbone a user named, with its weights. Nothing in the files it is read from is executed.
 
     Args:
-        name: `hf:NAME` of a vision model of transformers (on the hub, in its cache, or a folder), `timm:NAME`, the
-            folder of a finished run, or a file of weights in torchvision's or the ProPos reference's layout, see
-            `coterie.nn.pretrained.state_dicts`.
+        name: of a known backbone, see `coterie.nn.pretrained.known`; `hf:NAME` of a vision model of transformers (on
+            the hub, in its cache, or a folder), `timm:NAME`, the folder of a finished run, or a file of weights in
+            torchvision's or the ProPos reference's layout, see `coterie.nn.pretrained.state_dicts`.
         side: pixels of the images it will be given; None for those it was trained on.
 
     Raises:
@@ -40,6 +44,8 @@ def open_pretrained(name: str, *, side: int | None = None) -> Pretrained:
     """
     # Networks are initialised before their weights are read.
     with torch.random.fork_rng(devices=[]):
+        if name in KNOWN:
+            return open_known(name, side)
         if name.startswith(PREFIX):
             return vision_models.open_model(name.removeprefix(PREFIX), side)
         if name.startswith(_TIMM):

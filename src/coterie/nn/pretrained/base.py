@@ -43,6 +43,7 @@ class Pretrained:
         backbone: images (n, C, S, S) to features (n, `backbone.features`); on the CPU, in evaluation mode.
         side: S, of the images it was trained on or of those asked for; 0 where any will do.
         mean, deviation: of each channel in [0, 1], taken out of images before it sees them.
+        classifier: features (n, features) to logits (n, classes) of what it learnt, where the weights hold one.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Pretrained:
     side: int
     mean: tuple[float, ...] = IMAGENET_MEAN
     deviation: tuple[float, ...] = IMAGENET_DEVIATION
+    classifier: nn.Linear | None = None
 
     @property
     def channels(self) -> int:

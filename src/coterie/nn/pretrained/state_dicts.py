@@ -1,4 +1,4 @@
-"""Files of ResNet weights, in the layouts they are found in.
+"""Files of weights, in the layouts they are found in: of ResNets here, of networks for phones in `mobile_layouts`.
 
 A file is safetensors, or what `torch.save` wrote of a state dict, perhaps inside a dictionary under `state_dict`,
 `model` or `byol`, and with names that begin with `module.`. The encoder's names begin with one of these, the first that
@@ -34,6 +34,8 @@ from torch import Tensor, nn
 from coterie.errors import CoterieError, UsageError
 from coterie.nn.backbones import build_backbone
 from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, USUAL_SIDE, Architecture, Pretrained, width
+from coterie.nn.pretrained.known import KNOWN, Known
+from coterie.nn.pretrained.mobile_layouts import Weights, mobile_weights, recognise_mobile, split_classifier
 from coterie.untrusted import check_growth
 
 _PREFIXES = (
@@ -51,13 +53,17 @@ _SMALL_SIDE = 32
 
 
 def open_file(path: Path, side: int | None) -> Pretrained:
-    """The encoder in a file of weights, see above; images are normalised as ImageNet's.
+    """The encoder in a file of weights, see above; images are normalised as ImageNet's, or as `known` says.
 
     Raises:
-        UsageError: there is no such file, it holds no ResNet of a known layout, or pickled objects.
+        UsageError: there is no such file, it holds no network of a known layout, or pickled objects.
         CoterieError: it is damaged.
     """
-    weights = encoder_weights(read_state_dict(path), str(path))
+    tensors = read_state_dict(path)
+    mobile = mobile_weights(tensors)
+    if mobile is not None:
+        return open_mobile(mobile, KNOWN[recognise_mobile(mobile, str(path))], str(path), side)
+    weights = encoder_weights(tensors, str(path))
     name = recognise(weights, str(path))
     channels = weights["conv1.weight"].shape[1]
     # Networks for small images were trained on 32 pixels as on 96, and the file does not say.
@@ -72,9 +78,34 @@ def open_file(path: Path, side: int | None) -> Pretrained:
     return Pretrained(str(path), architecture, backbone, side, mean, deviation)
 
 
+def open_mobile(weights: Weights, row: Known, name: str, side: int | None) -> Pretrained:
+    """A network for phones, and the classifier that came with it.
+
+    Args:
+        weights: by the names of `mobile_layouts`.
+        row: how it is built and wants its images.
+        name: as the user gave it.
+        side: pixels of the images it will be given; None for those it was trained on.
+
+    Raises:
+        UsageError: the weights are of another network, or it takes no images of this side.
+    """
+    side = side or row.side
+    settings = {"channels": len(row.mean), "side": side} | ({} if row.width == 1 else {"width": row.width})
+    architecture = Architecture("coterie", row.name, settings)
+    backbone = build(architecture)
+    own, classifier = split_classifier(weights)
+    fit(backbone, own, f"{name} looks like a {row.name}")
+    width(backbone.eval(), name, len(row.mean), side)
+    return Pretrained(name, architecture, backbone, side, row.mean, row.deviation, classifier)
+
+
 def build(architecture: Architecture) -> nn.Module:
     """One of coterie's own backbones."""
-    return build_backbone(architecture.name, architecture.settings["channels"], architecture.settings["side"])
+    settings = architecture.settings
+    return build_backbone(
+        architecture.name, settings["channels"], settings["side"], width=float(settings.get("width", 1))
+    )
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
