@@ -18,6 +18,7 @@ from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.edges import EdgeFeed
 from coterie.data.feeding.features import Features
 from coterie.data.feeding.loader import ImageFeed
+from coterie.data.feeding.points import PointFeed
 from coterie.data.reading.store import Store
 from coterie.errors import CoterieError, UsageError
 from coterie.failures import translating
@@ -131,7 +132,7 @@ def _train(
 
 def _learn(
     method: Method,
-    feed: ImageFeed | EdgeFeed,
+    feed: ImageFeed | PointFeed,
     rows: Rows,
     config: RunConfig,
     listener: Listener,
@@ -161,11 +162,11 @@ def _learn(
 
 def feed_for(
     rows: Rows, normalisation: Normalisation | None, method: Method, config: RunConfig, device: torch.device
-) -> ImageFeed | EdgeFeed:
-    """What the method learns from: augmented views of images, or the edges of a graph of features."""
+) -> ImageFeed | PointFeed:
+    """What the method learns from: augmented views of images, or what it makes of features."""
     batch_size = config.train.batch_size
-    if isinstance(rows, Features) and method.graph is not None:
-        return EdgeFeed(rows, method.graph, batch_size=batch_size, device=device, seed=config.seed)
+    if isinstance(rows, Features) and method.feeding is not None:
+        return method.feeding.feed(rows, batch_size=batch_size, device=device, seed=config.seed)
     assert isinstance(rows, Store)
     assert normalisation is not None
     return ImageFeed(
