@@ -75,7 +75,7 @@ def temi_of(figures: Figures) -> TEMI:
     heads, hidden, features = figures["param.hidden.weight"].shape
     names = ("beta", "probabilities_momentum", "student_temperature", "teacher_temperature")
     config = TEMIConfig(
-        heads=heads, hidden=hidden, bottleneck=figures["param.bottleneck.weight"].shape[1],
+        heads=heads, hidden=hidden, scaled=False, bottleneck=figures["param.bottleneck.weight"].shape[1],
         momentum=number(figures, "teacher_momentum"), last_frozen=int(figures["frozen_last_epochs"]),
         **{name: number(figures, name) for name in names},
     )  # fmt: skip
@@ -151,7 +151,7 @@ def turtle_of(figures: Figures, *, warm: bool = False) -> Started:
     widths = tuple(part.shape[1] for part in numbered_features(figures))
     names = {"gamma": "gamma", "inner_rate": "inner_learning_rate"}
     config = TURTLEConfig(
-        spaces=widths, warm_start=warm, inner_steps=int(figures["inner_steps"]),
+        spaces=widths, warm_start=warm, scaled=False, inner_steps=int(figures["inner_steps"]),
         **{ours: number(figures, theirs) for ours, theirs in names.items()},
     )  # fmt: skip
     method = Started(config, sum(widths), n_clusters=figures["param.task1.v"].shape[0]).double()

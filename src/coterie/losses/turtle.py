@@ -78,12 +78,16 @@ def learn(
         steps: numbers of the steps in the learner's life, from 0: Adam corrects its first ones.
         rate: learning rate.
     """
-    spaces = len(widths)
+    spaces, given, wanted = len(widths), in_spaces(features, widths), labels.T.contiguous()
     for step in steps:
-        error = linear_logits(features, *learner.split(spaces), widths).softmax(dim=2) - labels
-        parts = zip(error, in_spaces(features, widths), strict=True)
-        slopes = [space.T @ rows for space, rows in parts]
-        gradient = torch.cat([*slopes, error.sum(dim=1).T], dim=1) / len(features)
+        weight, bias = learner.split(spaces)
+        # Classes along the rows: a softmax over short rows would take most of the time on a CPU.
+        logits = [
+            w @ rows.T + b.unsqueeze(1) for w, rows, b in zip(in_spaces(weight, widths), given, bias, strict=True)
+        ]
+        errors = [each.softmax(dim=0) - wanted for each in logits]
+        slopes = [error @ rows for error, rows in zip(errors, given, strict=True)]
+        gradient = torch.cat([*slopes, *(error.sum(dim=1, keepdim=True) for error in errors)], dim=1) / len(features)
         learner = _adam(learner, gradient, step, rate)
     return learner
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -24,6 +25,11 @@ class HeadsOnFeatures(Method):
     def features(self, images: Tensor) -> Tensor:
         """The features (n, D) as they were given."""
         return images
+
+
+def at_length(features: Tensor) -> Tensor:
+    """Each of the feature vectors (n, D) at the length √D, where its entries are about 1 in size."""
+    return F.normalize(features, dim=1) * math.sqrt(features.shape[1])
 
 
 def at_least(config: object, **least: float) -> None:

@@ -8,12 +8,11 @@ from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from coterie.data.feeding.pairs import Pairing
 from coterie.errors import UsageError
 from coterie.losses.temi import agreement, running_probabilities, temi
-from coterie.methods._on_features import HeadsOnFeatures, at_least, positive
+from coterie.methods._on_features import HeadsOnFeatures, at_least, at_length, positive
 from coterie.methods.base import Batch
 from coterie.nn.ema import target_of, update
 from coterie.nn.stacked_heads import StackedHeads
@@ -34,7 +33,7 @@ class TEMIConfig:
         momentum: of the teachers.
         probabilities_momentum: of the running class probabilities.
         last_frozen: epochs in which the heads' last layer stands still.
-        unit_length: take the features at unit length.
+        scaled: take each feature vector at the length √D, so that no setting depends on the features' scale.
     """
 
     neighbours: int = 50
@@ -48,7 +47,7 @@ class TEMIConfig:
     momentum: float = 0.996
     probabilities_momentum: float = 0.9
     last_frozen: int = 1
-    unit_length: bool = False
+    scaled: bool = True
 
     def __post_init__(self) -> None:
         at_least(self, neighbours=1, heads=1, hidden=1, bottleneck=1, last_frozen=0)
@@ -131,7 +130,7 @@ class TEMI(HeadsOnFeatures):
         return [{"params": others, "rate": 1.0}, {"params": biases, "rate": 1.0, "weight_decay": 0.0}]
 
     def _given(self, images: Tensor) -> Tensor:
-        return F.normalize(images, dim=1) if self.config.unit_length else images
+        return at_length(images) if self.config.scaled else images
 
 
 METHOD = TEMI

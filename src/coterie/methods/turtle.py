@@ -23,8 +23,11 @@ from coterie.losses.turtle import (
     normalised_weight,
     prediction_loss,
 )
-from coterie.methods._on_features import HeadsOnFeatures, at_least, positive
+from coterie.methods._on_features import HeadsOnFeatures, at_least, at_length, positive
 from coterie.methods.base import Batch
+
+# Width of the features (CLIP ViT-L/14's) that the paper's learning rates are for.
+_RATED_FOR = 768
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class TURTLEConfig(SubsetConfig):
     Args:
         gamma: weight of the entropy of the mean labels, which keeps clusters alive.
         inner_steps: Adam steps of the classifiers in each step of the labelling.
-        inner_rate: their learning rate.
+        inner_rate: their learning rate, where scaled for 768 features in a space; that of the labelling goes with it.
         warm_start: let the classifiers go on from the step before, instead of starting anew.
+        scaled: take the D features of each space at the length √D, so that no rate depends on their scale.
         spaces: widths of several feature spaces that lie side by side in a feature vector; empty for a single one.
     """
 
@@ -43,6 +47,7 @@ class TURTLEConfig(SubsetConfig):
     inner_steps: int = 10
     inner_rate: float = 0.001
     warm_start: bool = False
+    scaled: bool = True
     spaces: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -91,7 +96,7 @@ class TURTLE(HeadsOnFeatures):
             self.register_buffer("learner", torch.stack(Learner.fresh(*self.linear_start(None))))
 
     def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
-        (features,) = views
+        features = self._given(views[0])
         own = self.own_labels(features)
         labels = own.mean(dim=0)
         done, count = batch.progress.step, self.config.inner_steps
@@ -99,7 +104,8 @@ class TURTLE(HeadsOnFeatures):
             start, steps = Learner(*self.learner), range(done * count, (done + 1) * count)
         else:
             start, steps = Learner.fresh(*self.linear_start(batch.generator)), range(count)
-        learner = learn(start, features, labels.detach(), self.widths, steps, rate=self.config.inner_rate)
+        rate = self.config.inner_rate * self.rate
+        learner = learn(start, features, labels.detach(), self.widths, steps, rate=rate)
         if self.config.warm_start:
             self.learner.copy_(torch.stack(learner))
         logits = linear_logits(features, *learner.split(len(self.widths)), self.widths)
@@ -108,8 +114,13 @@ class TURTLE(HeadsOnFeatures):
             "balance": -self.config.gamma * label_entropy(own),
         }
 
+    @property
+    def rate(self) -> float:
+        """By what learning rates are multiplied: a step of Adam changes scaled features' logits in proportion to D."""
+        return _RATED_FOR * len(self.widths) / sum(self.widths) if self.config.scaled else 1.0
+
     def own_labels(self, features: Tensor) -> Tensor:
-        """Soft labels (S, n, K) of features (n, D) in each space."""
+        """Soft labels (S, n, K) of features (n, D), scaled already where they are to be, in each space."""
         weight = normalised_weight(self.v, self.g, self.widths)
         return linear_logits(features, weight, self.bias, self.widths).softmax(dim=2)
 
@@ -119,7 +130,15 @@ class TURTLE(HeadsOnFeatures):
 
     def assign(self, images: Tensor) -> Tensor:
         """Labels t, (n, K)."""
-        return self.own_labels(images).mean(dim=0)
+        return self.own_labels(self._given(images)).mean(dim=0)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.parameters()), "rate": self.rate}]
+
+    def _given(self, images: Tensor) -> Tensor:
+        if not self.config.scaled:
+            return images
+        return torch.cat([at_length(part) for part in in_spaces(images, self.widths)], dim=1)
 
     def linear_start(self, draw: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Weights (K, D) and biases (S, K) as linear layers start, on the device of the draw.

@@ -17,7 +17,7 @@ from coterie.runs.model import embedding_batch
 from coterie.train.config import TrainConfig
 from coterie.train.runtime import choose_runtime
 from coterie.untrusted import read_yaml
-from coterie.workflow.defaults import default_options, default_side, default_values, short_run
+from coterie.workflow.defaults import default_options, default_side, default_values, enough_steps, short_run
 from coterie.workflow.listener import Listener
 from coterie.workflow.recipes import SECTIONS, load_recipe
 
@@ -99,8 +99,10 @@ def assemble(request: Request, outline: Outline, *, own_side: int = 0) -> RunCon
         base["backbone"] = NO_BACKBONE
     if request.recipe is None:
         base["options"] = {} if on_features else default_options(_options_of(method), outline.count, gpu=gpu)
-        base["train"] |= method_type(method).train_defaults
+        states = dict(method_type(method).train_defaults)
+        base["train"] |= states
         base["train"] |= short_run(str(base["train"].get("optimizer")), on_features=on_features, gpu=gpu)
+        base["train"] |= enough_steps(base["train"] | states, method_type(method).least_steps, outline.count, gpu=gpu)
     else:
         base["train"], base["augment"] = {}, {}  # A recipe stands on the papers' defaults.
     base |= {"seed": 0, "device": str(runtime.device), "precision": runtime.precision}
