@@ -27,6 +27,8 @@ _MORE: dict[str, dict[str, object]] = {
     "pcl": {"granularities": [6, 9], "queue": 24},
     "moco": {"queue": 24},
     "lnscc": {"hidden": [16, 8], "neighbours": 5, "steps_per_epoch": 4, "n_init": 3, "dropout": 0.1},
+    "temi": {"hidden": 16, "bottleneck": 8, "heads": 3, "neighbours": 5},
+    "turtle": {"steps_per_epoch": 4},
 }
 
 

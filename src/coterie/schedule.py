@@ -31,6 +31,17 @@ class Progress:
         return self.epoch < self.warmup_epochs
 
 
+def learning_rate(progress: Progress, base: float, *, schedule: str) -> float:
+    """The rate of a step by the schedule's name: "cosine" or "constant"."""
+    return constant_learning_rate(progress, base) if schedule == "constant" else cosine_learning_rate(progress, base)
+
+
+def constant_learning_rate(progress: Progress, base: float) -> float:
+    """Linear rise to `base` over the warm-up epochs, then no change."""
+    warmup = progress.warmup_epochs * progress.steps_per_epoch
+    return base * (progress.step + 1) / warmup if progress.step < warmup else base
+
+
 def cosine_learning_rate(progress: Progress, base: float) -> float:
     """Linear rise to `base` over the warm-up epochs, then half a cosine down to 0 at the last step."""
     warmup = progress.warmup_epochs * progress.steps_per_epoch

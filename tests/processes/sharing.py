@@ -15,7 +15,6 @@ import small
 from coterie.cluster.kmeans import Metric, kmeans
 from coterie.config import read
 from coterie.data.feeding.augment import AugmentConfig, Normalisation
-from coterie.data.feeding.edges import EdgeFeed
 from coterie.data.feeding.features import Features
 from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
@@ -61,8 +60,8 @@ def loop_for(name: str) -> tuple[Loop, Any, Normalisation | None]:
     feed: Any
     normalisation = None
     if isinstance(rows, Features):
-        assert built.graph is not None
-        feed = EdgeFeed(rows, built.graph, batch_size=20, device=runtime.device, seed=0)
+        assert built.feeding is not None
+        feed = built.feeding.feed(rows, batch_size=20, device=runtime.device, seed=0)
     else:
         normalisation = Normalisation(*rows.channel_statistics())
         feed = ImageFeed(

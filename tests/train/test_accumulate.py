@@ -13,7 +13,6 @@ from torch.autograd.graph import saved_tensors_hooks
 import small
 from coterie.config import read
 from coterie.data.feeding.augment import AugmentConfig, Normalisation
-from coterie.data.feeding.edges import EdgeFeed
 from coterie.data.feeding.features import Features
 from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
@@ -113,7 +112,7 @@ def test_parts_that_cannot_be_are_refused(blobs: tuple) -> None:
         n_clusters=3, seed=0,
     )  # fmt: skip
     rows = Features(small.as_features(blobs[0]), [str(place) for place in range(len(blobs[0]))])
-    assert built.graph is not None
-    feed = EdgeFeed(rows, built.graph, batch_size=20, device=torch.device("cpu"), seed=0)
+    assert built.feeding is not None
+    feed = built.feeding.feed(rows, batch_size=20, device=torch.device("cpu"), seed=0)
     with pytest.raises(UsageError, match="method on features lacks"):
         Loop(built, feed, TrainConfig(epochs=2, warmup_epochs=1, accumulate=2), 0, torch.device("cpu"))

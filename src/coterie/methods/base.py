@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from coterie.cluster.clustering import Clustering
 from coterie.cluster.kmeans import Metric
-from coterie.data.feeding.edges import GraphConfig
 from coterie.data.feeding.loader import View
+from coterie.data.feeding.points import Feeding
 from coterie.nn.encoder import Encoder
 from coterie.schedule import Progress
 
@@ -51,7 +51,7 @@ class Method(nn.Module):
     """A clustering method, built from its frozen configuration and an encoder.
 
     Subclasses set `Config` and `views` and override what they need. One that learns from feature vectors instead of
-    images sets `inputs` and `graph`, and is built from the width of the vectors in place of an encoder; wherever this
+    images sets `inputs` and `feeding`, and is built from the width of the vectors in place of an encoder; wherever this
     contract says images (n, C, S, S), it is then given features (n, D).
     """
 
@@ -59,12 +59,16 @@ class Method(nn.Module):
     n_clusters: int
     inputs: ClassVar[Literal["images", "features"]] = "images"
     views: ClassVar[tuple[View, ...]] = ("augmented", "augmented")
-    # The graph whose edges are learnt from: its views are the features of heads and tails.
-    graph: GraphConfig | None = None
+    # What a method on features is fed with: the ends of a graph's edges, images with a neighbour, or others.
+    feeding: Feeding | None = None
     # How embeddings are compared: by their direction, or by their distance.
     metric: ClassVar[Metric] = "cosine"
+    # Whether learning changes the embeddings; features that are given back as they came cannot collapse.
+    moves_embeddings: ClassVar[bool] = True
     # Settings of the training section this method wants by default, such as its paper's optimiser.
     train_defaults: ClassVar[Mapping[str, Any]] = {}
+    # Steps a run should come to however few the data, where an epoch goes through all of them.
+    least_steps: ClassVar[int] = 0
 
     def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses of one step, weighted: the loop minimises their sum. A method without learns nothing.
@@ -122,5 +126,8 @@ class Method(nn.Module):
         """Called when the optimiser has stepped: moving averages and queues."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters for the optimiser; `rate` multiplies a learning rate, `constant` takes it off the schedule."""
+        """Parameters for the optimiser; `rate` multiplies a learning rate, `constant` takes it off the schedule.
+
+        A `weight_decay` stands in place of the run's.
+        """
         return [{"params": [p for p in self.parameters() if p.requires_grad], "rate": 1.0}]

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from coterie.methods.base import Method
+from coterie.methods._on_features import OnFeatures
 
 
 @dataclass(frozen=True)
@@ -18,11 +17,10 @@ class KMeansConfig:
     """There is nothing to set."""
 
 
-class KMeansOnFeatures(Method):
+class KMeansOnFeatures(OnFeatures):
     """The features, by direction; spherical k-means groups them, as it does every method's embeddings."""
 
     Config = KMeansConfig
-    inputs = "features"
     train_defaults: ClassVar[Mapping[str, Any]] = {"epochs": 0, "warmup_epochs": 0}
     width: Tensor
 
@@ -31,14 +29,6 @@ class KMeansOnFeatures(Method):
         self.n_clusters = n_clusters
         # All it has to keep: that features of another width are not its own.
         self.register_buffer("width", torch.tensor(features))
-
-    def embed(self, images: Tensor) -> Tensor:
-        """The features (n, D), each of unit length."""
-        return F.normalize(images, dim=1)
-
-    def features(self, images: Tensor) -> Tensor:
-        """The features (n, D) as they are."""
-        return images
 
 
 METHOD = KMeansOnFeatures

@@ -87,7 +87,7 @@ class LNSCC(Method):
         super().__init__()
         if config.proportions and len(config.proportions) != n_clusters:
             raise UsageError(f"--proportions gives {len(config.proportions)} shares for {n_clusters} clusters")
-        self.config = self.graph = config
+        self.config = self.feeding = config
         self.n_clusters = n_clusters
         self.network = ResidualMLP(features, config.hidden, config.dimensions, dropout=config.dropout)
         self.centers = nn.Parameter(torch.zeros(n_clusters, config.dimensions))

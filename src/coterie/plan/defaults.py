@@ -66,6 +66,26 @@ def short_run(optimizer: str, *, on_features: bool, gpu: bool) -> dict[str, Any]
     return {"learning_rate": 1e-3} if optimizer == "adam" else {}
 
 
+def enough_steps(train: Mapping[str, Any], least: int, count: int, *, gpu: bool) -> dict[str, Any]:
+    """Training settings with which few data come to `least` steps, in batches of a sixteenth of them or so.
+
+    A step's rate stays. On a CPU many data come to no more steps than that.
+
+    Args:
+        train: the method's own settings.
+        least: 0 leaves everything as it is.
+        count: of images or feature vectors.
+    """
+    if not least:
+        return {}
+    batch_size = min(train["batch_size"], max(32, 1 << (count // 16).bit_length() - 1))
+    epochs = -(-least // max(1, count // batch_size))
+    epochs = max(epochs, train["epochs"]) if gpu else max(epochs, 5)
+    rate = train["learning_rate"] * (1 if train["optimizer"] == "adam" else train["batch_size"] / batch_size)
+    warmup = epochs * train["warmup_epochs"] // train["epochs"]
+    return {"batch_size": batch_size, "epochs": epochs, "warmup_epochs": warmup, "learning_rate": rate}
+
+
 def default_epochs(count: int, *, gpu: bool, pretrained: bool = False) -> int:
     """Fewer passes over more images, between 15 and 400 (on a GPU 1 000); a twentieth for a pretrained backbone."""
     pairs, most = (_PAIRS_ON_GPU, 1000) if gpu else (_PAIRS_ON_CPU, 400)

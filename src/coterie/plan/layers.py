@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from coterie.config import read
+from coterie.config import plain, read
 from coterie.data.base import Outline
 from coterie.errors import UsageError, unknown
 from coterie.methods import learns, method_type
@@ -21,6 +21,7 @@ from coterie.plan.defaults import (
     default_options,
     default_side,
     default_train,
+    enough_steps,
     short_run,
 )
 from coterie.plan.recipes import SECTIONS, load_recipe
@@ -165,6 +166,8 @@ def _of_method(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
     options = {} if on_features else default_options(method_options(said.method), outline.count, gpu=gpu)
     pretrained = is_pretrained(str(said.get("backbone", ""))) and not on_features
     short = short_run(str(states.get("optimizer")), on_features=on_features, gpu=gpu) if learns(said.method) else {}
+    if learns(said.method):
+        short |= enough_steps({**plain(TrainConfig()), **states}, kind.least_steps, outline.count, gpu=gpu)
     many = f"default: {f'{outline.count:,}'.replace(',', ' ')} images on a {'GPU' if gpu else 'CPU'}"
     return (
         Layer(many, _named("train", default_train(outline.count, gpu=gpu, pretrained=pretrained))),

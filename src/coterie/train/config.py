@@ -18,8 +18,9 @@ class TrainConfig:
         accumulate: in how many parts, one after another, the encoder takes a process's share of a batch. Losses, heads
             and what is contrasted see the whole batch; the encoder's batch norms take each part's statistics. Needs
             that much less memory for activations, and up to a third more time.
-        optimizer: "sgd", "lars" for large batches, or "adam".
+        optimizer: "sgd", "lars" for large batches, "adam", or "adamw", whose weight decay is apart from the gradient.
         learning_rate: for 256 images; a step uses `learning_rate · batch_size / 256` (Adam: as it stands).
+        schedule: of the learning rate after warm-up: "cosine", which falls to 0, or "constant".
         backbone_rate: the backbone's learning rate as a multiple of the rest's.
         momentum: of SGD and LARS.
         weight_decay: L2 penalty on every weight.
@@ -32,14 +33,17 @@ class TrainConfig:
     accumulate: int = 1
     optimizer: str = "sgd"
     learning_rate: float = 0.05
+    schedule: str = "cosine"
     backbone_rate: float = 1.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
     embed_batch: int = 1024
 
     def __post_init__(self) -> None:
-        if self.optimizer not in ("sgd", "lars", "adam"):
-            raise UsageError(f"option 'train.optimizer' is sgd, lars or adam, not '{self.optimizer}'")
+        if self.optimizer not in ("sgd", "lars", "adam", "adamw"):
+            raise UsageError(f"option 'train.optimizer' is sgd, lars, adam or adamw, not '{self.optimizer}'")
+        if self.schedule not in ("cosine", "constant"):
+            raise UsageError(f"option 'train.schedule' is cosine or constant, not '{self.schedule}'")
         for name, least in (("epochs", 0), ("batch_size", 1), ("accumulate", 1), ("embed_batch", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"option 'train.{name}' must be at least {least}, got {getattr(self, name)}")

@@ -13,7 +13,7 @@ from coterie.errors import CoterieError, UsageError
 from coterie.methods.base import Batch, Method
 from coterie.nn.encoder import Encoder
 from coterie.processes import processes
-from coterie.schedule import Progress, cosine_learning_rate
+from coterie.schedule import Progress, learning_rate
 from coterie.seeding import generator
 from coterie.train.config import TrainConfig
 from coterie.train.estep import Expectation, expect
@@ -105,7 +105,7 @@ class Loop:
         batches = self.feed.batches(epoch, weights=self.method.sampling_weights())
         for step, (index, views) in enumerate(batches, start=epoch * self.feed.steps_per_epoch):
             progress = self.progress(step)
-            rate = cosine_learning_rate(progress, self.config.base_rate)
+            rate = learning_rate(progress, self.config.base_rate, schedule=self.config.schedule)
             draw = generator(self.device, self.seed, "method", step)
             batch = Batch(index, None if labels is None else labels[index], progress, draw)
             for name, loss in self.step(views, batch, rate).items():

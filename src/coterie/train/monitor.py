@@ -52,7 +52,7 @@ def examine(method: Method, feed: Feed, epoch: int) -> Health:
         raise _collapse("the embeddings are no longer finite (NaN)", epoch, "or use --precision float32")
     largest = None if probabilities is None else _fullest(probabilities)
     health = Health(spread(embeddings, method.metric), largest, embeddings, places)
-    if len(sample) > 1 and health.spread < _LEAST_SPREAD:
+    if method.moves_embeddings and len(sample) > 1 and health.spread < _LEAST_SPREAD:
         raise _collapse(
             f"the embeddings collapsed to one point (spread {health.spread:.4f})", epoch, "or raise train.batch_size"
         )

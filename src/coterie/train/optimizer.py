@@ -15,8 +15,9 @@ from coterie.train.config import TrainConfig
 def build_optimizer(method: Method, config: TrainConfig) -> torch.optim.Optimizer:
     """The optimiser over the method's parameter groups, as fast as there is one."""
     groups = _split(method, config.backbone_rate)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=config.base_rate, weight_decay=config.weight_decay, fused=True)
+    if config.optimizer in ("adam", "adamw"):
+        kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+        return kind(groups, lr=config.base_rate, weight_decay=config.weight_decay, fused=True)
     if config.optimizer == "lars":
         return LARS(groups, lr=config.base_rate, momentum=config.momentum, weight_decay=config.weight_decay)
     sgd = torch.optim.SGD(

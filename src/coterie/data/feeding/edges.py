@@ -11,8 +11,8 @@ from torch import Tensor
 from coterie.cluster.fuzzy_graph import Graph, fuzzy_graph
 from coterie.cluster.neighbours import nearest_neighbours
 from coterie.data.feeding.features import Features
+from coterie.data.feeding.points import PointFeed
 from coterie.errors import UsageError
-from coterie.processes import processes
 from coterie.seeding import generator
 
 # A list of training edges up to this long is shuffled, which takes four bytes each; a longer one is drawn from.
@@ -43,8 +43,12 @@ class GraphConfig:
         if not 0 <= self.held_out < 1:
             raise UsageError(f"option 'options.held_out' lies between 0 and 1, got {self.held_out}")
 
+    def feed(self, features: Features, *, batch_size: int, device: torch.device, seed: int) -> EdgeFeed:
+        """The graph's edges."""
+        return EdgeFeed(features, self, batch_size=batch_size, device=device, seed=seed)
 
-class EdgeFeed:
+
+class EdgeFeed(PointFeed):
     """Batches of edges of the fuzzy neighbour graph, as the feature vectors of their heads and tails.
 
     Every edge is repeated in proportion to its weight; the list is shuffled anew for each pass, from the seed and the
@@ -61,10 +65,8 @@ class EdgeFeed:
     def __init__(
         self, features: Features, config: GraphConfig, *, batch_size: int, device: torch.device, seed: int
     ) -> None:
-        self.device = device
-        self.seed = seed
+        super().__init__(features, device=device, seed=seed)
         self.steps_per_epoch = config.steps_per_epoch
-        self.points = torch.from_numpy(features.values).to(device)
         self.held_out = _held_out(len(features), config.held_out, seed).to(device)
         places = (~self.held_out).nonzero().squeeze(1)
         graph = _graph(self.points[places], config.neighbours)
@@ -74,24 +76,12 @@ class EdgeFeed:
         self.batch_size = min(batch_size, int(self._ends_at[-1]))
         self._shuffled: tuple[int, Tensor] | None = None
 
-    def __len__(self) -> int:
-        return len(self.points)
-
     def batches(self, epoch: int, *, weights: Tensor | None = None) -> Iterator[tuple[Tensor, list[Tensor]]]:  # noqa: ARG002
         """Places (n,) of the heads, and the features (n, D) of heads and tails, of every batch of an epoch."""
         for step in range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch):
             edges = self._edges(step)
             heads, tails = self.heads[edges], self.tails[edges]
             yield heads, [self.points[heads], self.points[tails]]
-
-    def plain(self, batch_size: int) -> Iterator[Tensor]:
-        """This process's share of all points once, in order, in batches of at most `batch_size`."""
-        yield from torch.split(self.points[processes().share(len(self.points))], batch_size)
-
-    def sample(self, most: int) -> tuple[Tensor, Tensor]:
-        """Places (n,) of up to `most` evenly spaced points, and the points."""
-        index = torch.arange(0, len(self.points), -(-len(self.points) // most))
-        return index, self.points[index.to(self.device)]
 
     def _edges(self, step: int) -> Tensor:
         """The edges (n,) of a step, counted from the start of the run."""

@@ -14,6 +14,7 @@ from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.edges import EdgeFeed
 from coterie.data.feeding.features import Features
 from coterie.data.feeding.loader import ImageFeed
+from coterie.data.feeding.points import PointFeed
 from coterie.data.reading.store import Store
 from coterie.failures import translating
 from coterie.methods import Method, learns
@@ -91,7 +92,7 @@ def blueprint_of(config: RunConfig, shape: tuple[int, ...], backbone: Pretrained
     return Blueprint(config.method, config.options, name, shape, config.clusters, architecture)
 
 
-def _run_loop(method: Method, feed: ImageFeed | EdgeFeed, rows: Rows, config: RunConfig, attempt: Attempt) -> float:
+def _run_loop(method: Method, feed: ImageFeed | PointFeed, rows: Rows, config: RunConfig, attempt: Attempt) -> float:
     """Run the loop, from the checkpoint if there is one; returns the seconds that earlier attempts took."""
     group, folder, listener = processes(), attempt.folder, attempt.listener
     loop = Loop(method, feed, config.train, config.seed, feed.device, on_step=lambda: stepped(listener, group))
@@ -114,11 +115,11 @@ def _run_loop(method: Method, feed: ImageFeed | EdgeFeed, rows: Rows, config: Ru
 
 def feed_for(
     rows: Rows, normalisation: Normalisation | None, method: Method, config: RunConfig, runtime: Runtime
-) -> ImageFeed | EdgeFeed:
-    """What the method learns from: augmented views of images, or the edges of a graph of features."""
+) -> ImageFeed | PointFeed:
+    """What the method learns from: augmented views of images, or what it makes of features."""
     batch_size, device, seed = config.train.batch_size, runtime.device, config.seed
-    if isinstance(rows, Features) and method.graph is not None:
-        return EdgeFeed(rows, method.graph, batch_size=batch_size, device=device, seed=seed)
+    if isinstance(rows, Features) and method.feeding is not None:
+        return method.feeding.feed(rows, batch_size=batch_size, device=device, seed=seed)
     assert isinstance(rows, Store)
     assert normalisation is not None
     return ImageFeed(
