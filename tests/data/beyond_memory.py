@@ -48,6 +48,7 @@ class Embedder(nn.Module):
     """As much of a method as embeds."""
 
     metric = "euclidean"
+    device = torch.device("cpu")
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

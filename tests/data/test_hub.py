@@ -262,7 +262,7 @@ def test_from_the_command_line_and_python(made: Path, capsys: pytest.CaptureFixt
     data = RunFolder(run).read_config().data
     assert data == DataConfig(saved, SIDE, image_column="img", label_column="kind")
     assert main([*command, "--label-column", "img", "--quiet", "--out", str(run), "--resume"]) == 2
-    assert "another data.label_column" in capsys.readouterr().err
+    assert "data.label_column kind, not img" in capsys.readouterr().err
     assert main(["assign", str(run), saved, "--image-column", "img", "--quiet"]) == 0
     table = capsys.readouterr().out.splitlines()
     assert [row.split(",")[-1] for row in table] == ["label", *["dark", "bright"] * 3]
