@@ -55,6 +55,15 @@ def test_a_frozen_network_sees_the_same(name: str) -> None:
     assert all(each.requires_grad for each in plain.parameters())
 
 
+def test_bfloat16_is_answered_in_float32() -> None:
+    plain = network("mobilenetv2", 32)
+    exact, rough = (frozen(plain, channels=3, side=32, dtype=each) for each in (torch.float32, torch.bfloat16))
+    found = rough(images(4, 32))
+    assert found.dtype == torch.float32
+    assert rough.batch == pytest.approx(2 * exact.batch, abs=1)
+    assert float(nn.functional.cosine_similarity(found, exact(images(4, 32))).min()) > 0.99
+
+
 class Twice(nn.Module):
     """Uses what the convolution makes before and after the batch norm."""
 

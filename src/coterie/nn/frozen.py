@@ -26,7 +26,7 @@ class Frozen(nn.Module):
     """A network for looking, made by `frozen`: images (n, C, H, W) to features (n, features) float32.
 
     Args:
-        network: in evaluation mode.
+        network: in evaluation mode, its parameters of one type.
         features: how many it makes of an image.
         batch: images that it is shown at a time on a CPU.
     """
@@ -34,25 +34,28 @@ class Frozen(nn.Module):
     def __init__(self, network: nn.Module, features: int, batch: int) -> None:
         super().__init__()
         self.network, self.features, self.batch = network, features, batch
+        self._dtype = next(network.parameters()).dtype
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Tensor:
         step = self.batch if images.device.type == "cpu" else max(1, len(images))
-        parts = [self.network(part.contiguous(memory_format=torch.channels_last)) for part in torch.split(images, step)]
-        return torch.cat(parts).float()
+        parts = torch.split(images.to(self._dtype), step)
+        return torch.cat([self.network(part.contiguous(memory_format=torch.channels_last)) for part in parts]).float()
 
 
-def frozen(network: nn.Module, *, channels: int, side: int) -> Frozen:
+def frozen(network: nn.Module, *, channels: int, side: int, dtype: torch.dtype = torch.float32) -> Frozen:
     """A copy of a network that learns no more: its features to the rounding of float32, several times as fast.
 
     Args:
         network: images (n, C, S, S) to (n, features), with the attribute `features`; left as it is.
         channels, side: C and S of the images it will see.
+        dtype: to calculate in. bfloat16 keeps two to three digits; where a processor has no instructions for it, it is
+            slower by far.
     """
     image = _probe(channels, side)
     fast = fold(copy.deepcopy(network).eval(), image).requires_grad_(False)
-    fast = fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Frozen(fast, cast(int, network.features), look_batch(fast, image))
+    fast = fast.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Frozen(fast, cast(int, network.features), look_batch(fast, image.to(dtype)))
 
 
 def fold(network: nn.Module, image: Tensor) -> nn.Module:
