@@ -86,7 +86,9 @@ class TURTLE(OnFeatures):
         self.config = self.feeding = config
         self.n_clusters = n_clusters
         of_spaces = torch.tensor([1 / math.sqrt(width) for width in self.widths])
-        bounds = torch.cat([of_spaces.repeat_interleave(torch.tensor(self.widths)), of_spaces])
+        bounds = torch.cat(
+            [of_spaces.repeat_interleave(torch.tensor(self.widths), output_size=sum(self.widths)), of_spaces]
+        )
         self.register_buffer("bounds", bounds, persistent=False)
         weight, bias = self.linear_start(None)
         self.v, self.bias = nn.Parameter(weight), nn.Parameter(bias)
