@@ -3,8 +3,8 @@
 Run: python docs/figures.py --runs RUNS
 
 Every method is fitted to scikit-learn's digits, seed 0, 30 epochs on one thread, as `coterie fit` chooses its settings,
-unless RUNS holds that run already; LNSCC (a thousand steps) and k-means take the SimCLR run's features. The maps lay
-the embeddings out in the plane by t-SNE, but for LNSCC, which draws its own; colours and numbers are the groups found,
+unless RUNS holds that run already; LNSCC and TURTLE (a thousand steps), TEMI and k-means take the SimCLR run's
+features. The maps lay the embeddings out in the plane by t-SNE, but for LNSCC, which draws its own; colours and numbers are the groups found,
 the pictures their members.
 """
 
@@ -52,8 +52,9 @@ def fitted(method: str, runs: Path) -> Path:
     command = [sys.executable, "-m", "coterie", "fit", "digits", "-k", "10", "--method", method, "--seed", "0"]
     command += ["--device", "cpu", "--quiet", "--resume", "--out", str(out)]
     if method_type(method).inputs == "features":
-        command += ["--features-from", str(fitted("simclr", runs)), "--epochs", "10"]
-        command += ["--set", "steps_per_epoch=100"]
+        command += ["--features-from", str(fitted("simclr", runs))]
+        if hasattr(method_type(method).Config(), "steps_per_epoch"):
+            command += ["--epochs", "10", "--set", "steps_per_epoch=100"]
     elif method_type(method).trains:
         command += ["--epochs", "30"]
     else:
