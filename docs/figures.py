@@ -3,9 +3,9 @@
 Run: python docs/figures.py --runs RUNS
 
 Every method is fitted to scikit-learn's digits, seed 0, 30 epochs on one thread, as `coterie fit` chooses its settings,
-unless RUNS holds that run already; LNSCC (a thousand steps) and k-means take the SimCLR run's features. The maps lay
-the embeddings out in the plane by t-SNE, but for LNSCC, which draws its own; colours and numbers are the groups found,
-the pictures their members.
+unless RUNS holds that run already; methods on features (LNSCC and TURTLE for a thousand steps) and k-means take the
+SimCLR run's. The maps lay the embeddings out in the plane by t-SNE, but for LNSCC, which draws its own; colours and
+numbers are the groups found, the pictures their members.
 """
 
 from __future__ import annotations

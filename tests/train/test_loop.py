@@ -12,7 +12,7 @@ from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
 from coterie.errors import CoterieError, UsageError
 from coterie.methods import build_method, method_type
-from coterie.schedule import Progress, cosine_learning_rate
+from coterie.schedule import Progress, cosine_learning_rate, learning_rate
 from coterie.train.checkpoint import Checkpoint
 from coterie.train.config import TrainConfig
 from coterie.train.loop import Epoch, Loop, check_finite
@@ -124,14 +124,41 @@ def test_learning_rate_rises_then_falls_to_nothing() -> None:
     assert rates[20:] == sorted(rates[20:], reverse=True)
 
 
-def test_learning_rate_follows_the_batch_with_sgd_only() -> None:
+def test_a_constant_rate_rises_and_stays() -> None:
+    places = [Progress(step, 10, 10, 2) for step in range(100)]
+    rates = [learning_rate(place, 0.4, schedule="constant") for place in places]
+    falling = [learning_rate(place, 0.4, schedule="cosine") for place in places]
+    assert falling == [cosine_learning_rate(place, 0.4) for place in places]
+    assert rates[:20] == falling[:20]
+    assert set(rates[20:]) == {0.4}
+    assert learning_rate(Progress(0, 10, 10), 0.4, schedule="constant") == 0.4
+
+
+def test_the_loop_keeps_to_the_schedule_and_the_optimiser_of_its_settings(blobs: tuple) -> None:
+    loop = loop_for(blobs[0], optimizer="adamw", schedule="constant", learning_rate=0.01)
+    assert type(loop.optimizer) is torch.optim.AdamW
+    rates: list[float] = []
+    loop.on_epoch = lambda epoch: rates.append(epoch.learning_rate)
+    loop.run()
+    assert rates[0] == rates[-1] == loop.config.base_rate == pytest.approx(0.01 * 20 / 256)
+
+
+def test_learning_rate_follows_the_batch_unless_it_is_adams() -> None:
+    assert TrainConfig(batch_size=512, learning_rate=0.1, optimizer="adamw").base_rate == pytest.approx(0.2)
     assert TrainConfig(batch_size=512, learning_rate=0.1).base_rate == pytest.approx(0.2)
     assert TrainConfig(batch_size=512, learning_rate=0.1, optimizer="adam").base_rate == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"optimizer": "sdg"}, {"epochs": 0}, {"batch_size": 1}, {"epochs": 5, "warmup_epochs": 6}, {"learning_rate": 0.0}],
+    [
+        {"optimizer": "sdg"},
+        {"schedule": "linear"},
+        {"epochs": 0},
+        {"batch_size": 1},
+        {"epochs": 5, "warmup_epochs": 6},
+        {"learning_rate": 0.0},
+    ],
 )
 def test_senseless_settings_are_refused(options: dict) -> None:
     with pytest.raises(UsageError, match=r"train\."):

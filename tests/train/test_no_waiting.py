@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import small
 from coterie.config import read
 from coterie.data.feeding.augment import AugmentConfig, Normalisation
+from coterie.data.feeding.features import Features
 from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
 from coterie.methods import build_method, method_type
@@ -60,7 +61,23 @@ def test_a_step_waits_for_nothing(name: str) -> None:
         device=device, seed=0,
     )  # fmt: skip
     feed._resident = torch.from_numpy(store.images)  # As on an accelerator.
-    loop = Loop(method, feed, TrainConfig(epochs=3, warmup_epochs=0, batch_size=20), 0, device)
+    assert waiting(Loop(method, feed, TrainConfig(epochs=3, warmup_epochs=0, batch_size=20), 0, device)) == []
+
+
+@pytest.mark.parametrize("name", ["temi", "turtle"])
+def test_nor_does_one_of_heads_on_features(name: str) -> None:
+    values = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
+    options = read(method_type(name).Config, small.options(name))
+    method = build_method(name, options, backbone="none", shape=(6,), n_clusters=3, seed=0)
+    assert method.feeding is not None
+    features = Features(values, [str(place) for place in range(60)])
+    feed = method.feeding.feed(features, batch_size=20, device=torch.device("cpu"), seed=0)
+    train = TrainConfig(epochs=3, warmup_epochs=0, batch_size=20, optimizer="adamw", schedule="constant")
+    assert waiting(Loop(method, feed, train, 0, torch.device("cpu"))) == []
+
+
+def waiting(loop: Loop) -> list[str]:
+    """What a loop waits for in an epoch's steps and batches."""
     expectation = loop.expect(0)
     loop.maximise(0, expectation)  # What is made once is made by now.
     step, watch = loop.step, Watch()
@@ -72,9 +89,9 @@ def test_a_step_waits_for_nothing(name: str) -> None:
     loop.step = watched  # type: ignore[method-assign]
     loop.maximise(1, expectation)
     with watch:
-        for _ in feed.batches(1):
+        for _ in loop.feed.batches(1):
             pass
-    assert watch.seen == []
+    return watch.seen
 
 
 def test_the_watch_sees_what_waits() -> None:

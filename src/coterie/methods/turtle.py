@@ -85,11 +85,9 @@ class TURTLE(OnFeatures):
             raise UsageError(f"option 'options.spaces': {list(self.widths)} do not add up to {features} features")
         self.config = self.feeding = config
         self.n_clusters = n_clusters
-        of_spaces = torch.tensor([1 / math.sqrt(width) for width in self.widths])
-        bounds = torch.cat(
-            [of_spaces.repeat_interleave(torch.tensor(self.widths), output_size=sum(self.widths)), of_spaces]
-        )
-        self.register_buffer("bounds", bounds, persistent=False)
+        bounds = [1 / math.sqrt(width) for width in self.widths for _ in range(width)]
+        bounds += [1 / math.sqrt(width) for width in self.widths]
+        self.register_buffer("bounds", torch.tensor(bounds), persistent=False)
         weight, bias = self.linear_start(None)
         self.v, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         lengths = [part.norm(dim=1) for part in in_spaces(weight, self.widths)]
