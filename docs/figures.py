@@ -53,7 +53,7 @@ def fitted(method: str, runs: Path) -> Path:
     command += ["--device", "cpu", "--quiet", "--resume", "--out", str(out)]
     if method_type(method).inputs == "features":
         command += ["--backbone", str(fitted("simclr", runs))]
-    if method == "lnscc":
+    if hasattr(method_type(method).Config(), "steps_per_epoch"):
         command += ["--epochs", "10", "--set", "steps_per_epoch=100"]
     elif learns(method):
         command += ["--epochs", "30"]

@@ -113,13 +113,13 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl; on features: lnscc, "
-        "and kmeans, which learns nothing; or FILE:CLASS with --code",
+        "temi, turtle, and kmeans, which learns nothing; or FILE:CLASS with --code",
     )
     parser.add_argument(
         "--backbone",
         metavar="NAME",
         help="what looks at the images: resnet18-small, … (default: by the data), or pretrained: hf:NAME, timm:NAME, "
-        "a file, a run; methods on images train it, lnscc and kmeans take its features as they are",
+        "a file, a run; methods on images train it, methods on features take its features as they are",
     )
     parser.add_argument(
         "--proportions", type=shares, default=(), metavar="S,S,…", help="wanted sizes of the groups, for lnscc"
