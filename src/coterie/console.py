@@ -173,7 +173,7 @@ def print_plan(plan: Plan, out: Console, *, as_json: bool) -> None:
     out.print()
     for name, value, origin in rows:
         out.print(f"{name:{widths[0]}}  {value:{min(widths[1], 32)}}  {origin}", markup=False, highlight=False)
-    out.print(f"\n{takes(plan.estimate)}", markup=False)
+    out.print(f"\n{takes(plan)}", markup=False)
 
 
 def _value(value: object) -> str:

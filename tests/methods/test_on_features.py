@@ -69,7 +69,7 @@ def test_a_resumed_run_equals_the_undisturbed_one_to_the_bit(name: str, options:
 
 @pytest.mark.parametrize("name", HEADS)
 def test_by_the_command_line_killed_and_resumed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from coterie.workflow.observer import Observer
+    from coterie.workflow.steps.observer import Observer
 
     values, kinds = clouds()
     np.savez(tmp_path / "features.npz", features=values, labels=kinds)
@@ -191,7 +191,7 @@ def test_turtles_spaces_are_labelled_apart_and_meet_in_the_mean() -> None:
 
 
 def test_few_data_come_to_enough_steps() -> None:
-    from coterie.workflow.defaults import enough_steps
+    from coterie.plan.defaults import enough_steps
 
     states = dict(method_type("temi").train_defaults)
     for count in (100, 1000, 50_000):

@@ -66,6 +66,7 @@ def test_features_as_they_are(
 ) -> None:
     run = tmp_path / "run"
     command = ["--method", "kmeans", "--backbone", f"hf:{dinov2}", "--labels-from-folders", "--precision", "float32"]
+    command += ["--set", "axes=0"]
     assert fit(photo_folder, run, *command) == 0
     assert capsys.readouterr() == ("", "")
     summary = json.loads((run / "summary.json").read_text())

@@ -53,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(group)
     _add_choose_k(group)
     _add_recipes(group)
+    _add_backbones(group)
     _add_bench(group)
     return parser
 
@@ -266,6 +267,14 @@ def _add_export(group: Any) -> None:
 
 def _add_recipes(group: Any) -> None:
     _verb(group, "recipes", verbs.recipes, "list the shipped recipes", "coterie recipes")
+
+
+def _add_backbones(group: Any) -> None:
+    parser = _verb(
+        group, "backbones", verbs.backbones, "list the pretrained backbones that come as packages, and what is at hand",
+        "coterie backbones",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_choose_k(group: Any) -> None:

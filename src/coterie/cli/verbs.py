@@ -170,6 +170,23 @@ def recipes(_: argparse.Namespace) -> None:
         print(f"{name:{width}}  {load_recipe(name).about}")
 
 
+def backbones(options: argparse.Namespace) -> None:
+    import json
+    from dataclasses import asdict
+
+    from coterie.nn.pretrained.packages import known_backbones
+
+    rows = list(known_backbones())
+    if options.json:
+        print(json.dumps([{**asdict(row), "at_hand": at_hand} for row, at_hand in rows], indent=2))
+        return
+    for row, at_hand in rows:
+        where = "at hand" if at_hand else row.command
+        about = f"{row.side} px, {row.size / 1e6:.0f} MB, {row.licence}; learnt from {row.learnt_from}"
+        print(f"{row.name:20}{about}\n{'':20}{where}")
+    print("\nand hf:NAME, timm:NAME, a file of weights, or a finished run, see docs/pretrained.md")
+
+
 def choose_k(options: argparse.Namespace) -> None:
     from coterie.console import print_choice, results
     from coterie.files import write_atomically

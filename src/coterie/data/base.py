@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,8 @@ from torch import Tensor
 from coterie.data.reading.parallel import small_parts
 
 Pixels = npt.NDArray[np.uint8]
+# As many images tell whether photographs or drawings are before us.
+_FLATNESS = 16
 
 
 class Unreadable(Exception):
@@ -32,11 +35,24 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a look at a source tells before decoding it: `count` of images, median shorter `side`, all `grey` or not."""
+    """What a look at a source tells before decoding it.
+
+    Args:
+        count: of images.
+        side: median of their shorter sides, in pixels.
+        grey: whether all are.
+        flat: median share of neighbouring pixels that are equal: drawings have areas of one colour, photographs none.
+    """
 
     count: int
     side: int
     grey: bool
+    flat: float = 0.0
+
+    @property
+    def photographs(self) -> bool:
+        """Whether these are colour photographs by all that is known: coloured, not small, and nowhere flat."""
+        return not self.grey and self.side >= 96 and self.flat < 0.5
 
 
 class Source(Protocol):
@@ -94,16 +110,27 @@ class OneByOne(ABC):
                 yield reason
 
 
-def looks_grey(source: OneByOne, count: int, *, most: int = 64) -> bool:
-    """Whether every one of up to `most` evenly spaced images, of `count`, is grey."""
+def outlined(count: int, sides: Sequence[int], looked: Iterable[Pixels]) -> Outline:
+    """The outline of `count` images, from the shorter sides of some and small squares of some.
+
+    Looking ends with the first coloured image once there are enough to tell how flat they are.
+    """
+    grey, flat = True, []
+    for pixels in looked:
+        grey = grey and bool((pixels == pixels[..., :1]).all())
+        flat.append(float((pixels[:, 1:] == pixels[:, :-1]).all(axis=-1).mean()))
+        if not grey and len(flat) >= _FLATNESS:
+            break
+    return Outline(count, int(statistics.median(sides)) if sides else 32, grey, statistics.median(flat or [0.0]))
+
+
+def looked_at(source: OneByOne, count: int, *, most: int = 64) -> Iterator[Pixels]:
+    """Squares of 32 pixels of up to `most` evenly spaced images, of `count`, as far as they can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
         for place in range(0, count, max(1, count // most)):
             with contextlib.suppress(Unreadable):
-                pixels = source.decode(place, 32)
-                if not bool((pixels == pixels[..., :1]).all()):
-                    return False
-    return True
+                yield source.decode(place, 32)
 
 
 class Rows(Protocol):

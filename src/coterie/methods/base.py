@@ -81,6 +81,9 @@ class Method(nn.Module):
     def check(self, count: int) -> None:
         """Raise a UsageError if `count` images are not enough for these settings; called before training."""
 
+    def begin(self, features: Tensor) -> None:
+        """Look at all features (N, D) once before learning; called for methods on features alone."""
+
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (n, d), of any length where `metric` is cosine."""
         raise NotImplementedError

@@ -1,34 +1,66 @@
-"""k-means on features as they are: nothing is learnt."""
+"""k-means on features as they are, or partially whitened: nothing is learnt."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from coterie.cluster.whitening import Whitening, fit_whitening
+from coterie.errors import UsageError
 from coterie.methods._on_features import OnFeatures
 
 
 @dataclass(frozen=True)
 class KMeansConfig:
-    """There is nothing to set."""
+    """Settings of k-means on features.
+
+    Args:
+        whitening: the power of its deviation that each principal axis of the unit features is divided by, from 0 to 1.
+        axes: how many are kept, as a multiple of the clusters; 0 takes the features as they are.
+    """
+
+    whitening: float = 0.5
+    axes: float = 1.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.whitening <= 1:
+            raise UsageError(f"option 'options.whitening' lies between 0 and 1, got {self.whitening}")
+        if not 0 <= self.axes < math.inf:
+            raise UsageError(f"option 'options.axes' must not be negative, got {self.axes}")
 
 
 class KMeansOnFeatures(OnFeatures):
-    """The features, by direction; spherical k-means groups them, as it does every method's embeddings."""
+    """The features by direction, along the few axes that groups differ in; spherical k-means groups them."""
 
     Config = KMeansConfig
     train_defaults: ClassVar[Mapping[str, Any]] = {"epochs": 0, "warmup_epochs": 0}
-    width: Tensor
+    center: Tensor
+    axes: Tensor
 
-    def __init__(self, config: KMeansConfig, features: int, *, n_clusters: int) -> None:  # noqa: ARG002
+    def __init__(self, config: KMeansConfig, features: int, *, n_clusters: int) -> None:
         super().__init__()
+        self.config = config
         self.n_clusters = n_clusters
-        # All it has to keep: that features of another width are not its own.
-        self.register_buffer("width", torch.tensor(features))
+        width = min(features, math.ceil(config.axes * n_clusters))
+        self.register_buffer("center", torch.zeros(features))
+        self.register_buffer("axes", torch.zeros(features, width))
+
+    def begin(self, features: Tensor) -> None:
+        """Find the axes; where there are fewer than wanted, the rest of the columns stays 0."""
+        if self.axes.shape[1]:
+            found = fit_whitening(features, self.axes.shape[1], power=self.config.whitening)
+            self.center.copy_(found.center)
+            self.axes[:, : found.axes.shape[1]] = found.axes
+
+    def embed(self, images: Tensor) -> Tensor:
+        """The features (n, D) at unit length, or their places (n, m) along the axes, at unit length."""
+        return Whitening(self.center, self.axes)(images) if self.axes.shape[1] else F.normalize(images, dim=1)
 
 
 METHOD = KMeansOnFeatures

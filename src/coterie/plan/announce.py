@@ -7,7 +7,8 @@ from typing import Any
 from coterie.data.feeding.augment import describe_views
 from coterie.data.feeding.features import Features
 from coterie.listener import Listener
-from coterie.plan.estimate import Estimate
+from coterie.methods import learns
+from coterie.nn.pretrained.known import KNOWN
 from coterie.plan.plan import Plan
 from coterie.runs.config import NO_BACKBONE
 from coterie.runs.folder import RunFolder
@@ -18,7 +19,7 @@ def announce(plan: Plan, folder: RunFolder, listener: Listener) -> None:
     for line in short(plan):
         listener.note(line)
     if listener.read:
-        listener.note(takes(plan.estimate))
+        listener.note(takes(plan))
     seen = not plan.on_features and plan.config.train.epochs
     views = f"views are {describe_views(plan.config.augment)}; " if seen else ""
     listener.note(f"{views}every setting is in {folder.config}, --set changes it, and coterie plan explains it")
@@ -33,9 +34,13 @@ def short(plan: Plan) -> list[str]:
     network = network.replace(" on ", " with ", 1) if not plan.on_features else network
     epochs = f"{config.train.epochs} epochs of batches of {config.train.batch_size}"
     epochs = epochs if config.train.epochs else "as it is, nothing is learnt"
+    by_default = plan.origins.get("backbone", "").endswith("photographs")
+    known = KNOWN.get(config.backbone)
     return [
         f"{len(plan.source.keys)} {what} from {config.data.source} into {config.clusters} clusters",
         f"{config.method}{network}, {epochs}, on {config.device} in {config.precision}",
+        *([f"{config.backbone} has learnt from {known.learnt_from}"] if known else []),
+        *(["--backbone convnet-small learns from these photographs alone instead"] if by_default else []),
     ]
 
 
@@ -50,14 +55,11 @@ def as_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def takes(estimate: Estimate) -> str:
+def takes(plan: Plan) -> str:
     """What a run takes, in words."""
-    seconds, memory, disk = estimate.seconds, estimate.memory / 1e9, estimate.disk / 1e6
-    minutes = (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
-    return f"takes about {minutes} of learning here, {memory:.1f} GB of memory and {disk:.0f} MB of disk"
+    found = plan.estimate
+    seconds, memory, disk = found.seconds, found.memory / 1e9, found.disk / 1e6
+    doing = "learning" if learns(plan.config.method) else "looking at the images"
+    unit, length = ("s", 1) if seconds < 100 else ("min", 60) if seconds < 6000 else ("h", 3600)
+    time = f"{seconds / length:.{unit == 'h':d}f} {unit}"
+    return f"takes about {time} of {doing} here, {memory:.1f} GB of memory and {disk:.0f} MB of disk"

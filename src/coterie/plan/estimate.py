@@ -15,7 +15,7 @@ from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
 from coterie.methods import method_type
-from coterie.nn.encoder import Encoder
+from coterie.nn.frozen import frozen
 from coterie.nn.pretrained import Pretrained
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Blueprint
@@ -120,13 +120,13 @@ class _Pace:
 def _looking(config: RunConfig, backbone: Pretrained, shape: tuple[int, ...]) -> float:
     """Seconds that a frozen backbone looks at an image."""
     runtime = choose_runtime(config.device, config.precision)
-    encoder = Encoder(copy.deepcopy(backbone.backbone)).eval()
-    runtime.prepare(encoder)
+    dtype = torch.bfloat16 if runtime.precision == "bfloat16" else torch.float32
+    network = frozen(backbone.backbone, channels=shape[0], side=shape[-1], dtype=dtype).to(runtime.device)
     images = torch.rand((_FEW, *shape), generator=_draw()).to(runtime.device)
     with runtime.rules(), torch.inference_mode():
-        encoder(images[:1])
+        network(images[:1])
         began = time.perf_counter()
-        float(encoder(images).sum())  # Read back, as a device may be at work still.
+        float(network(images).sum())  # Read back, as a device may be at work still.
     return (time.perf_counter() - began) / _FEW
 
 

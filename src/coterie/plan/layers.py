@@ -16,6 +16,7 @@ from coterie.errors import UsageError, unknown
 from coterie.methods import learns, method_type
 from coterie.nn.backbones import backbone_names
 from coterie.nn.pretrained import Pretrained, is_pretrained
+from coterie.nn.pretrained.base import USUAL_SIDE
 from coterie.plan.defaults import (
     default_augmentation,
     default_options,
@@ -33,6 +34,8 @@ from coterie.train.config import TrainConfig
 from coterie.train.runtime import Runtime, choose_runtime
 
 YOU = "you"
+# Settings that say nothing of how to learn.
+_APART = ("clusters", "seed", "device", "precision", "deterministic", "compiled", "data.")
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,22 @@ class Told:
     recipe: Layer
     user: Layer
     method: str
+    photographs: Layer = Layer()
 
     def get(self, name: str, default: Any = None) -> Any:
-        """What was said of an option, by the user or else by the recipe."""
-        return self.user.values.get(name, self.recipe.values.get(name, default))
+        """What was said of an option, by the user, or else by the recipe, or else by what photographs ask for."""
+        values = {**self.photographs.values, **self.recipe.values, **self.user.values}
+        return values.get(name, default)
+
+    @property
+    def of_learning(self) -> bool:
+        """Whether the user or a recipe says anything of how to learn, or by what."""
+        return bool(self.recipe.origin) or any(not name.startswith(_APART) for name in self.user.values)
+
+    def looking_at_photographs(self, backbone: str) -> Told:
+        """With what is best for photographs where nothing was said: k-means on a pretrained network's features."""
+        values = {"method": "kmeans", "backbone": backbone, "data.side": USUAL_SIDE}
+        return replace(self, method="kmeans", photographs=Layer("default: colour photographs", values))
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ def lay(request: Request, said: Told, outline: Outline) -> Layers:
     """
     asked = {name: str(said.get(name, "auto")) for name in ("device", "precision")}
     runtime = choose_runtime(asked["device"], asked["precision"])
-    data = (Layer("default", {"method": "propos", "seed": 0}), *_of_images(said, outline, runtime))
+    data = (Layer("default", {"method": "propos", "seed": 0}), *_of_images(said, outline, runtime), said.photographs)
     if not said.recipe.origin:  # A recipe stands on the papers' defaults.
         data += _of_method(said, outline, runtime)
     user = {"data.source": request.source, **said.user.values}

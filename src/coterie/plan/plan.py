@@ -14,6 +14,7 @@ from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.methods import method_type
 from coterie.nn.pretrained import Pretrained, is_pretrained, open_pretrained
+from coterie.nn.pretrained.packages import best_at_hand
 from coterie.plan.estimate import Estimate, estimate
 from coterie.plan.layers import Told, lay, settle, told
 from coterie.plan.request import Request
@@ -84,6 +85,8 @@ def plan(
     if saved is not None and said.get("clusters") is None:
         request = replace(request, clusters=saved.clusters)
         said = told(request)
+    if outline.photographs and not said.of_learning and saved is None and (at_hand := best_at_hand(note)):
+        said = said.looking_at_photographs(at_hand)
     layers = lay(request, said, outline)
     config, origins = settle(layers, outline.count)
     if saved is not None:

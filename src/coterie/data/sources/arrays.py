@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from coterie.data.base import OneByOne, Outline, Skipped, looks_grey
+from coterie.data.base import OneByOne, Outline, Skipped, looked_at, outlined
 from coterie.data.reading.pixels import fit_square
 from coterie.errors import UsageError
 
@@ -34,7 +34,7 @@ class ArraySource(OneByOne):
         self.skipped: list[Skipped] = []
 
     def outline(self) -> Outline:
-        return Outline(len(self._images), min(self._images.shape[1:3]), looks_grey(self, len(self._images)))
+        return outlined(len(self._images), [min(self._images.shape[1:3])], looked_at(self, len(self._images)))
 
     def identity(self) -> None:
         return None

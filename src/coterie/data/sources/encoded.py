@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from coterie.data.base import Outline, Pixels, Unreadable
+from coterie.data.base import Outline, Pixels, Unreadable, outlined
 from coterie.data.reading.decode import decode_file, stored_size
 from coterie.data.reading.parallel import in_parallel
 
@@ -47,21 +46,18 @@ class Encoded(ABC):
 
     @cached_property
     def _outline(self) -> Outline:
-        sides: list[int] = []
-        coloured = False
+        found: list[tuple[int, Pixels]] = []
 
-        def look(part: Sequence[int]) -> Iterator[tuple[int, bool] | None]:
+        def look(part: Sequence[int]) -> Iterator[tuple[int, Pixels] | None]:
             for content in self.contents(part):
                 yield None if isinstance(content, Unreadable) else _look(content)
 
-        def receive(_: int, found: tuple[int, bool] | None) -> None:
-            nonlocal coloured
-            if found is not None:
-                sides.append(found[0])
-                coloured |= found[1]
+        def receive(_: int, looked: tuple[int, Pixels] | None) -> None:
+            if looked is not None:
+                found.append(looked)
 
         in_parallel(self.parts(self.sample()), look, receive, threads=self.in_flight)
-        return Outline(len(self.keys), int(statistics.median(sides)) if sides else 32, grey=not coloured)
+        return outlined(len(self.keys), [side for side, _ in found], (pixels for _, pixels in found))
 
 
 def _decoded(content: bytes, side: int) -> Pixels | Unreadable:
@@ -71,9 +67,7 @@ def _decoded(content: bytes, side: int) -> Pixels | Unreadable:
         return reason
 
 
-def _look(content: bytes) -> tuple[int, bool] | None:
-    """The shorter side of an image, and whether it has colours."""
+def _look(content: bytes) -> tuple[int, Pixels] | None:
+    """The shorter side of an image, and the image in small."""
     size, pixels = stored_size(io.BytesIO(content)), _decoded(content, 32)
-    if size is None or isinstance(pixels, Unreadable):
-        return None
-    return min(size), not bool((pixels == pixels[..., :1]).all())
+    return None if size is None or isinstance(pixels, Unreadable) else (min(size), pixels)

@@ -11,7 +11,6 @@ import contextlib
 import io
 import os
 import re
-import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.base import OneByOne, Outline, Skipped, Unreadable, looks_grey
+from coterie.data.base import OneByOne, Outline, Skipped, Unreadable, looked_at, outlined
 from coterie.data.reading.decode import decode_file, stored_size
 from coterie.data.sources.arrays import checked_keys, numbered_labels
 from coterie.errors import CoterieError, UsageError, unknown
@@ -69,7 +68,7 @@ class HubSource(OneByOne):
     def outline(self) -> Outline:
         step = max(1, len(self.keys) // 200)
         sides = [side for place in range(0, len(self.keys), step) if (side := self._short_side(place)) is not None]
-        return Outline(len(self.keys), int(statistics.median(sides)) if sides else 32, looks_grey(self, len(self.keys)))
+        return outlined(len(self.keys), sides, looked_at(self, len(self.keys)))
 
     def identity(self) -> str | None:
         return self._identity

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import statistics
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.base import OneByOne, Outline, Skipped, looks_grey
+from coterie.data.base import OneByOne, Outline, Skipped, looked_at, outlined
 from coterie.data.reading.decode import decode_file, stored_size
 from coterie.data.sources.arrays import folder_labels
 from coterie.data.sources.folder import find_images
@@ -45,9 +44,7 @@ class FolderSource(OneByOne):
     def outline(self) -> Outline:
         step = max(1, len(self._paths) // 200)
         sides = [min(size) for path in self._paths[::step] if (size := stored_size(path)) is not None]
-        return Outline(
-            len(self._paths), int(statistics.median(sides)) if sides else 32, looks_grey(self, len(self._paths))
-        )
+        return outlined(len(self._paths), sides, looked_at(self, len(self._paths)))
 
     def identity(self) -> str | None:
         files = hashlib.blake2b(digest_size=16)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.nn.pretrained.base import Pretrained
-from coterie.nn.pretrained.known import KNOWN, Known
+from coterie.nn.pretrained.known import BEST, KNOWN, Known
 from coterie.nn.pretrained.mobile_layouts import mobile_weights
 from coterie.nn.pretrained.state_dicts import open_mobile, read_state_dict
 
@@ -20,6 +20,15 @@ def known_backbones() -> Iterator[tuple[Known, bool]]:
     """Every known backbone, and whether its file is at hand here; hashes are compared when one is opened."""
     for row in KNOWN.values():
         yield row, find(row) is not None
+
+
+def best_at_hand(note: Callable[[str], None]) -> str | None:
+    """The best known backbone whose file is at hand; where there is none, `note` is told what gets one."""
+    for name in BEST:
+        if find(KNOWN[name]) is not None:
+            return name
+    note(f"a pretrained network groups photographs better than what is learnt from them here: {KNOWN[BEST[0]].command}")
+    return None
 
 
 def open_known(name: str, side: int | None = None) -> Pretrained:

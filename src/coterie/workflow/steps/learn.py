@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from coterie.config import plain
 from coterie.data.base import Rows
@@ -71,6 +72,8 @@ def learn(config: RunConfig, rows: Rows, backbone: Pretrained | None, attempt: A
         runtime.prepare(method)
         normalisation = normalisation_of(rows, config.data.normalisation, backbone) if isinstance(rows, Store) else None
         frozen = None if isinstance(rows, Store) else backbone
+        if isinstance(rows, Features):
+            method.begin(torch.from_numpy(rows.values).to(runtime.device))
         began = time.perf_counter()
         if not learns(config.method):
             return Learnt(blueprint, method, normalisation, 0.0, frozen=frozen)

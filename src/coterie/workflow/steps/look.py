@@ -18,7 +18,7 @@ from coterie.data.reading.cache import cache_entry, keep_values, kept_values
 from coterie.data.reading.store import Store
 from coterie.files import write_atomically
 from coterie.listener import Listener
-from coterie.nn.encoder import Encoder
+from coterie.nn.frozen import frozen
 from coterie.nn.pretrained import Pretrained
 from coterie.runs.config import STATISTICS
 from coterie.runs.model import batches, embedding_batch
@@ -70,14 +70,14 @@ def normalisation_of(store: Store, named: str, backbone: Pretrained | None) -> N
 
 
 def _made(store: Store, backbone: Pretrained, runtime: Runtime, listener: Listener) -> Any:
-    encoder = Encoder(backbone.backbone).eval()
-    runtime.prepare(encoder)
+    dtype = torch.bfloat16 if runtime.precision == "bfloat16" else torch.float32
+    network = frozen(backbone.backbone, channels=store.channels, side=store.shape[-1], dtype=dtype).to(runtime.device)
     normalisation = Normalisation(backbone.mean, backbone.deviation)
     collected = Collected(len(store))
     listener.begin("looking", len(store), "images")
     with runtime.rules(), torch.inference_mode():
         for images in batches(store, normalisation, runtime.device, embedding_batch(store.shape[-1])):
-            collected.add(encoder(images).float().cpu())
+            collected.add(network(images).cpu())
             listener.advance(len(images))
     listener.end()
     return collected.rows.numpy()
