@@ -89,9 +89,8 @@ def test_a_run_is_a_source_of_features(photo_folder: Path, tmp_path: Path, capsy
     run, again = tmp_path / "run", tmp_path / "again"
     command = ["--epochs", "2", *(part for setting in TINY for part in ("--set", setting)), "--labels-from-folders"]
     assert main(["fit", str(photo_folder), "-k", "2", "--out", str(run), *command, "--quiet"]) == 0
-    assert (
-        main(["fit", str(run), "-k", "3", "--method", "kmeans", "--set", "axes=0", "--out", str(again), "--quiet"]) == 0
-    )
+    kmeans = ["-k", "3", "--method", "kmeans", "--set", "axes=0", "--out", str(again)]
+    assert main(["fit", str(run), *kmeans, "--quiet"]) == 0
     np.testing.assert_allclose(np.load(again / "embeddings.npy"), np.load(run / "embeddings.npy"), atol=1e-6)
     rows = [
         [line.split(",")[place] for line in (path / "assignments.csv").read_text().splitlines()]
