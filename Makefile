@@ -36,7 +36,7 @@ $(BIN)/python:
 # torch goes first and by its exact version, so that no other build is fetched on its account.
 $(VENV)/.installed: $(BIN)/python $(PINS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[photos]' -c constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -44,7 +44,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
 
     Args:
         n_clusters: K.
-        method: a name, see `coterie fit --help`, or a subclass of `coterie.methods.Method` of your own.
+        method: a name, see `coterie fit --help`, or a subclass of `coterie.methods.Method` of your own; None chooses
+            from the data: for colour photographs k-means on a pretrained network at hand, else ProPos.
         recipe: a shipped recipe's name or the path of a YAML file.
         options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
         epochs: passes over the data; None chooses from their number.
@@ -66,7 +67,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
 
     n_clusters: int = 8
     _: KW_ONLY
-    method: str | type[Method] = "propos"
+    method: str | type[Method] | None = None
     recipe: str | None = None
     options: Mapping[str, Any] | None = None
     epochs: int | None = None
@@ -85,7 +86,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         request = Request(
             source=str(X) if isinstance(X, (str, Path)) else "array",
             clusters=self.n_clusters,
-            method=self.method if isinstance(self.method, str) else method_name(self.method),
+            method=method_name(self.method) if isinstance(self.method, type) else self.method,
             recipe=self.recipe,
             settings=tuple(f"{name}={_yaml(value)}" for name, value in (self.options or {}).items()),
             epochs=self.epochs,
@@ -172,7 +173,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         looking = self.backbone is not None
         if hasattr(self, "model_"):  # A loaded one does not know by name what makes its features.
             looking |= self.model_.backbone is not None
-        kind = method_type(self.method) if isinstance(self.method, str) else self.method
+        kind = self.method if isinstance(self.method, type) else method_type(self.method or "propos")
         return not looking and kind.inputs == "features"
 
     @property
