@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from coterie.cli import verbs
-from coterie.cli.values import local, shares
-
-
-class _Parser(argparse.ArgumentParser):
-    """Errors are one line."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
-
-    def error(self, message: str) -> NoReturn:
-        if "unrecognized" in message and ".tar" in message:
-            message += " - put a pattern such as 'shards-*.tar' in quotes"
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+from coterie.cli.asking import add_fit, add_plan
+from coterie.cli.parsing import Parser, add_reading, new_verb
+from coterie.cli.values import local
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser for every verb."""
     import coterie
 
-    parser = _Parser(
+    parser = Parser(
         prog="coterie",
         description="Group unlabelled images by learning the representation and the groups together.",
         epilog="example:\n  coterie fit photos/ -k 12 --out groups\n  then open groups/report.html",
@@ -42,8 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     group = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _add_demo(group)
-    _add_fit(group)
-    _add_plan(group)
+    add_fit(group)
+    add_plan(group)
     _add_assign(group)
     _add_apply(group)
     _add_evaluate(group)
@@ -58,17 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verb(group: Any, name: str, run: Any, about: str, example: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = group.add_parser(
-        name, help=about, description=about[0].upper() + about[1:] + ".", epilog=f"example:\n  {example}"
-    )
-    parser.set_defaults(run=run, verb=name)
-    parser.add_argument("--quiet", action="store_true", help="print results and errors only")
-    return parser
-
-
 def _add_demo(group: Any) -> None:
-    parser = _verb(
+    parser = new_verb(
         group, "demo", verbs.demo, "group 1 797 handwritten digits without a label, in under a minute",
         "coterie demo --out my-demo",
     )  # fmt: skip
@@ -76,93 +57,8 @@ def _add_demo(group: Any) -> None:
     parser.add_argument("--out", type=local, metavar="RUN", help="folder for the results (default coterie-demo)")
 
 
-def _add_fit(group: Any) -> None:
-    parser = _verb(
-        group, "fit", verbs.fit, "learn to group images, and leave the results in a folder",
-        "coterie fit photos/ -k 12 --out groups\n  coterie fit cats-and-dogs/ -k 2 --labels-from-folders "
-        "--set train.batch_size=64 --out pets\n  coterie fit photos/ -k 12 --method kmeans --backbone "
-        "hf:facebook/dinov2-small --out quick",
-    )  # fmt: skip
-    parser.add_argument("--out", type=local, required=True, metavar="RUN", help="folder for the results")
-    parser.add_argument(
-        "--track", action="append", default=[], metavar="NAME",
-        help="show the figures of metrics.jsonl in tensorboard, wandb or mlflow too (repeatable)",
-    )  # fmt: skip
-    parser.add_argument("--resume", action="store_true", help="go on where RUN stopped")
-    _add_request(parser)
-
-
-def _add_plan(group: Any) -> None:
-    parser = _verb(
-        group, "plan", verbs.plan, "say what fit would do, every setting and its origin, and what it would take here",
-        "coterie plan photos/ -k 12\n  coterie plan digits -k 10 --method simclr --json",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    _add_request(parser)
-
-
-def _add_request(parser: argparse.ArgumentParser) -> None:
-    """What is asked of a run."""
-    parser.add_argument(
-        "source",
-        metavar="SOURCE",
-        help="a folder of images, an .npz with `images` (or `features`), tar shards ('shards-{000..012}.tar', "
-        "'shards-*.tar'), any of these as a URL (s3://bucket/photos), hf:NAME[:SPLIT], `digits`, or a finished run, "
-        "whose embeddings then are the features",
-    )
-    parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
-    parser.add_argument(
-        "--method",
-        help="propos (default), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, cadecl; on features: lnscc, "
-        "temi, turtle, and kmeans, which learns nothing; or FILE:CLASS with --code",
-    )
-    parser.add_argument(
-        "--backbone",
-        metavar="NAME",
-        help="what looks at the images: resnet18-small, … (default: by the data), or pretrained: hf:NAME, timm:NAME, "
-        "a file, a run; methods on images train it, methods on features take its features as they are",
-    )
-    parser.add_argument(
-        "--proportions", type=shares, default=(), metavar="S,S,…", help="wanted sizes of the groups, for lnscc"
-    )
-    parser.add_argument("--recipe", metavar="NAME", help="settings by name, see `coterie recipes`, or a YAML file")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="set any option (repeatable)",
-    )
-    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images")
-    parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
-    parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
-    parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
-    _add_computing(parser)
-    _add_reading(parser)
-
-
-def _add_computing(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("where and how it is computed")
-    group.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
-    group.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")
-    group.add_argument(
-        "--deterministic", action="store_true", help="on cuda: the same result every time, if more slowly"
-    )
-    group.add_argument(
-        "--compile", action="store_true", help="let torch compile the encoder: slower to start, faster in long runs"
-    )
-
-
-def _add_reading(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("for data sets of the hub, hf:NAME[:SPLIT]")
-    group.add_argument("--subset", metavar="NAME", help="of a data set with several")
-    group.add_argument("--image-column", metavar="NAME", help="where the images are (default: the only such column)")
-    group.add_argument("--label-column", metavar="NAME", help="labels, to evaluate only (default: `label`, if any)")
-
-
 def _add_assign(group: Any) -> None:
-    parser = _verb(
+    parser = new_verb(
         group,
         "assign",
         verbs.assign,
@@ -173,11 +69,11 @@ def _add_assign(group: Any) -> None:
     parser.add_argument("source", metavar="SOURCE", help="images, as for `coterie fit`")
     parser.add_argument("--out", type=local, metavar="FILE", help="CSV to write (default: standard output)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
-    _add_reading(parser)
+    add_reading(parser)
 
 
 def _add_apply(group: Any) -> None:
-    parser = _verb(
+    parser = new_verb(
         group,
         "apply",
         verbs.apply,
@@ -196,7 +92,7 @@ def _add_apply(group: Any) -> None:
 
 
 def _add_evaluate(group: Any) -> None:
-    parser = _verb(
+    parser = new_verb(
         group, "evaluate", verbs.evaluate, "compare a run's groups with labels",
         "coterie evaluate groups --labels labels.csv",
     )  # fmt: skip
@@ -207,7 +103,7 @@ def _add_evaluate(group: Any) -> None:
 
 
 def _add_stability(group: Any) -> None:
-    parser = _verb(
+    parser = new_verb(
         group, "stability", verbs.stability, "repeat a run with other seeds, and tell which of its clusters come back",
         "coterie stability groups --seeds 3",
     )  # fmt: skip
@@ -219,7 +115,7 @@ def _add_stability(group: Any) -> None:
 
 
 def _add_probe(group: Any) -> None:
-    parser = _verb(
+    parser = new_verb(
         group, "probe", verbs.probe, "train a linear layer on a run's frozen encoder, and test it on held-out images",
         "coterie probe groups cats-and-dogs/ --labels-from-folders",
     )  # fmt: skip
@@ -230,7 +126,7 @@ def _add_probe(group: Any) -> None:
     labels.add_argument("--labels", type=Path, metavar="CSV", help="columns key and label")
     parser.add_argument("--optimizer", default="sgd", help="sgd (default), or lars for hundreds of thousands of images")
     parser.add_argument("--epochs", type=int, metavar="N", help="default 100 for sgd, 90 for lars")
-    _add_reading(parser)
+    add_reading(parser)
     parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of each class (default 0.2)")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the order (default 0)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
@@ -238,7 +134,7 @@ def _add_probe(group: Any) -> None:
 
 
 def _add_report(group: Any) -> None:
-    parser = _verb(group, "report", verbs.report, "build report.html anew", "coterie report groups")
+    parser = new_verb(group, "report", verbs.report, "build report.html anew", "coterie report groups")
     parser.add_argument("folder", type=local, metavar="RUN", help="a finished run")
     parser.add_argument(
         "--source", metavar="SOURCE", help="take the pictures anew from the images, as for runs of older versions"
@@ -248,7 +144,7 @@ def _add_report(group: Any) -> None:
 def _add_export(group: Any) -> None:
     from coterie.export import formats
 
-    parser = _verb(
+    parser = new_verb(
         group, "export", verbs.export, "take a run elsewhere, in formats that other programs read",
         "coterie export groups --onnx --coco groups.json\n  coterie export groups --hub card --push me/my-groups",
     )  # fmt: skip
@@ -266,11 +162,11 @@ def _add_export(group: Any) -> None:
 
 
 def _add_recipes(group: Any) -> None:
-    _verb(group, "recipes", verbs.recipes, "list the shipped recipes", "coterie recipes")
+    new_verb(group, "recipes", verbs.recipes, "list the shipped recipes", "coterie recipes")
 
 
 def _add_backbones(group: Any) -> None:
-    parser = _verb(
+    parser = new_verb(
         group, "backbones", verbs.backbones, "list the pretrained backbones that come as packages, and what is at hand",
         "coterie backbones",
     )  # fmt: skip
@@ -278,21 +174,21 @@ def _add_backbones(group: Any) -> None:
 
 
 def _add_choose_k(group: Any) -> None:
-    parser = _verb(
+    parser = new_verb(
         group, "choose-k", verbs.choose_k, "recommend how many groups to form",
         "coterie choose-k groups --from 2 --to 30 --plot numbers.png",
     )  # fmt: skip
     parser.add_argument("source", metavar="RUN|SOURCE", help="a finished run, an .npz with `features`, or images")
     parser.add_argument("--from", dest="least", type=int, default=2, metavar="K", help="least number (default 2)")
     parser.add_argument("--to", dest="most", type=int, default=30, metavar="K", help="greatest number (default 30)")
-    _add_reading(parser)
+    add_reading(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG to write, every criterion by number")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of every k-means (default 0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_bench(group: Any) -> None:
-    parser = _verb(
+    parser = new_verb(
         group,
         "bench",
         verbs.bench,
