@@ -24,7 +24,7 @@ class StackedLinear(nn.Module):
         weight, bias = _of(heads, self.weight), _of(heads, self.bias)
         if inputs.ndim == 2:  # As one layer, in one product.
             shared = F.linear(inputs, weight.flatten(0, 1), bias.flatten())
-            return shared.view(len(inputs), *bias.shape).transpose(0, 1)
+            return shared.view(-1, *bias.shape).transpose(0, 1)
         return torch.baddbmm(bias.unsqueeze(1), inputs, weight.transpose(1, 2))
 
 
