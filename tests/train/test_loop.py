@@ -140,7 +140,7 @@ def test_the_loop_keeps_to_the_schedule_and_the_optimiser_of_its_settings(blobs:
     rates: list[float] = []
     loop.on_epoch = lambda epoch: rates.append(epoch.learning_rate)
     loop.run()
-    assert rates[0] == rates[-1] == loop.config.base_rate == pytest.approx(0.01 * 20 / 256)
+    assert rates == pytest.approx([0.01 * 20 / 256] * 4)
 
 
 def test_learning_rate_follows_the_batch_unless_it_is_adams() -> None:
