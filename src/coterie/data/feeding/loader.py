@@ -19,7 +19,7 @@ View = Literal["augmented", "plain"]
 
 
 class ImageFeed:
-    """What a method trains on: shuffled batches of views; and what it is asked about: every image, plain.
+    """What a method learns from: shuffled batches of views; and what it is asked about: every image, plain.
 
     The whole store is moved to an accelerator when it takes less than a quarter of its free memory. Every random
     draw derives from (seed, epoch, step), so that any epoch can be repeated on its own.
