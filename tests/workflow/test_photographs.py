@@ -70,6 +70,9 @@ def test_the_rule(tmp_path: Path) -> None:
         assert chosen(photos, **asked) == ("propos", "convnet-small"), asked
     assert chosen(saved(tmp_path / "drawings", 120, flat=True)) == ("propos", "convnet-small")
     assert chosen(saved(tmp_path / "small", 64)) == ("propos", "convnet-small")
+    notes: list[str] = []
+    plan(Request(str(tmp_path / "drawings"), 2, device="cpu"), note=notes.append)
+    assert any("photographs on a plain ground" in note for note in notes)
     grey = open_source(np.zeros((4, 120, 120), np.uint8)).outline()
     assert not grey.photographs
 

@@ -18,7 +18,7 @@ from coterie.data.reading.parallel import small_parts
 
 Pixels = npt.NDArray[np.uint8]
 # As many images tell whether photographs or drawings are before us.
-_FLATNESS = 16
+_FLATNESS, _SPREAD = 16, 4
 
 
 class Unreadable(Exception):
@@ -51,8 +51,13 @@ class Outline:
 
     @property
     def photographs(self) -> bool:
-        """Whether these are colour photographs by all that is known: coloured, not small, and nowhere flat."""
-        return not self.grey and self.side >= 96 and self.flat < 0.5
+        """Whether these are colour photographs by all that is known: coloured, not small, and hardly flat anywhere."""
+        return self.coloured_and_large and self.flat < 0.15
+
+    @property
+    def coloured_and_large(self) -> bool:
+        """Whether these could be photographs or drawings worth looking at closely."""
+        return not self.grey and self.side >= 96
 
 
 class Source(Protocol):
@@ -128,7 +133,9 @@ def looked_at(source: OneByOne, count: int, *, most: int = 64) -> Iterator[Pixel
     """Squares of 32 pixels of up to `most` evenly spaced images, of `count`, as far as they can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
-        for place in range(0, count, max(1, count // most)):
+        places = range(0, count, max(1, count // most))
+        # The first ones, after which looking may end, come from everywhere, too.
+        for place in (place for first in range(_SPREAD) for place in places[first::_SPREAD]):
             with contextlib.suppress(Unreadable):
                 yield source.decode(place, 32)
 

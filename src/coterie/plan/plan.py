@@ -85,8 +85,8 @@ def plan(
     if saved is not None and said.get("clusters") is None:
         request = replace(request, clusters=saved.clusters)
         said = told(request)
-    if outline.photographs and not said.of_learning and saved is None and (at_hand := best_at_hand(note)):
-        said = said.looking_at_photographs(at_hand)
+    if saved is None and not said.of_learning:
+        said = _looking(said, outline, note)
     layers = lay(request, said, outline)
     config, origins = settle(layers, outline.count)
     if saved is not None:
@@ -98,6 +98,19 @@ def plan(
         config, origins = settle(layers.seeing(opened), outline.count)
         opened = replace(opened, side=config.data.side)
     return Plan(config, source, outline, opened, origins, {})
+
+
+def _looking(said: Told, outline: Outline, note: Callable[[str], None]) -> Told:
+    """What was told, with the best backbone at hand where the images are photographs."""
+    if not outline.coloured_and_large or (at_hand := best_at_hand(note)) is None:
+        return said
+    if outline.photographs:
+        return said.looking_at_photographs(at_hand)
+    note(
+        "these look like drawings, and are learnt from; should they be photographs on a plain ground: "
+        f"--method kmeans --backbone {at_hand}"
+    )
+    return said
 
 
 def check_enough(images: int, clusters: int) -> None:
