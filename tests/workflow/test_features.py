@@ -91,7 +91,9 @@ def test_the_embeddings_of_a_run(image_run: tuple[Path, Path], tmp_path: Path, c
     with np.load(run / "features.npz", allow_pickle=False) as features:
         values = torch.from_numpy(features["features"])
         # What SimCLR embeds by is its encoder.
-        np.testing.assert_allclose(torch.nn.functional.normalize(values), np.load(simclr / "embeddings.npy"), atol=1e-5)
+        embeddings = torch.from_numpy(np.load(simclr / "embeddings.npy"))
+        # Up to the digits of bfloat16, where this processor calculates in it.
+        assert float(torch.nn.functional.cosine_similarity(values, embeddings).min()) > 0.999
     # The run stands on its own: what it was made from may go.
     for path in sorted(simclr.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()

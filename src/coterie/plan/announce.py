@@ -10,6 +10,7 @@ from coterie.listener import Listener
 from coterie.methods import learns
 from coterie.nn.pretrained.known import KNOWN
 from coterie.plan.plan import Plan
+from coterie.processes import processes
 from coterie.runs.config import NO_BACKBONE
 from coterie.runs.folder import RunFolder
 
@@ -18,7 +19,7 @@ def announce(plan: Plan, folder: RunFolder, listener: Listener) -> None:
     """Tell a listener the plan of a run that begins, in short."""
     for line in short(plan):
         listener.note(line)
-    if listener.read:
+    if listener.read and processes().count == 1:  # A step of several cannot be tried while the others wait.
         listener.note(takes(plan))
     seen = not plan.on_features and plan.config.train.epochs
     views = f"views are {describe_views(plan.config.augment)}; " if seen else ""
