@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,8 @@ def test_a_matrix_to_groups_and_an_animation(matrix: Path, tmp_path: Path) -> No
         assert animation.n_frames == 5
     page = (tmp_path / "run" / "report.html").read_text()
     assert "data:image/gif;base64" in page
-    assert "PCA" not in page
+    # Pictures in base64 spell any three letters now and then.
+    assert "PCA" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
     assert not (tmp_path / "run" / "frames.npz").exists()
 
 
