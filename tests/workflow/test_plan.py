@@ -124,3 +124,8 @@ def test_features_are_shared_by_runs_on_the_same_images(
     assert "features taken from the cache" in capsys.readouterr().err
     kept = [np.load(tmp_path / run / "features.npz", allow_pickle=False)["features"] for run in ("two", "three")]
     assert np.array_equal(*kept)
+
+
+def test_a_folder_of_images_may_hold_a_configuration_of_its_own(photo_folder: Path) -> None:
+    (photo_folder / "config.yaml").write_text("camera: old")
+    assert plan(Request(str(photo_folder), 2, device="cpu")).outline.count == 24

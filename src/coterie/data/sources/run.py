@@ -14,8 +14,8 @@ from coterie.untrusted import read_matrix
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is that of a run."""
-    return (path / "config.yaml").is_file()
+    """Whether a folder is that of a run with embeddings; a folder of images may hold a config.yaml of its own."""
+    return (path / "config.yaml").is_file() and (path / "embeddings.npy").is_file()
 
 
 def open_run(path: Path) -> Features:
