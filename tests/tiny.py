@@ -41,6 +41,13 @@ def clip(where: Path) -> Path:
     return _saved(where, "CLIP", "Model", text_config=text, vision_config=vision, projection_dim=8, crop=32)
 
 
+def classifier(where: Path, family: str, labels: dict[int, str], **settings: Any) -> Path:
+    """A model that learnt to classify; the file lacks the pooler, if there is any."""
+    sizes = {"ResNet": {"embedding_size": 8, "hidden_sizes": [8, 12], "depths": [1, 1], "layer_type": "basic"}}
+    rest = sizes.get(family, {"image_size": 32, "patch_size": 16, **_LAYERS})
+    return _saved(where, family, "ForImageClassification", crop=32, id2label=labels, **rest, **settings)
+
+
 def siglip(where: Path) -> Path:
     text = {**_LAYERS, "vocab_size": 20, "max_position_embeddings": 12, "pad_token_id": 2}
     vision = {**_LAYERS, "image_size": 32, "patch_size": 16}

@@ -109,6 +109,41 @@ def test_a_model_that_cannot_read_says_so_when_it_is_asked(tmp_path: Path) -> No
         opened.having_read(["word29"])
 
 
+@pytest.mark.parametrize("family", ["ViT", "ResNet", "Dinov2"])
+def test_a_classifier_of_the_hub_names_its_own_classes(family: str, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    folder = tiny.classifier(tmp_path, family, {0: "red_deer, hind", 1: "cat", 2: "blue jay"})
+    opened = open_pretrained(f"hf:{folder}")
+    if family == "Dinov2":  # Its classifier takes more than the features.
+        assert opened.vocabulary is None
+        return
+    assert opened.vocabulary is not None
+    assert opened.vocabulary.words == ("red deer", "cat", "blue jay")
+    images = torch.rand(3, 3, 32, 32, generator=draw())
+    model = transformers.AutoModelForImageClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        found = opened.vocabulary.probabilities(opened.backbone(images))
+        torch.testing.assert_close(found, model(pixel_values=images).logits.softmax(dim=1), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({0: "LABEL_0", 1: "LABEL_1"}, None),
+        ({0: "crane, bird", 1: "crane, machine"}, ("crane, bird", "crane, machine")),
+        ({place: f"LABEL_{place}" for place in range(1000)}, imagenet_words()),
+        ({0: "tench, Tinca tinca"} | {place: f"c{place}" for place in range(1, 1000)}, imagenet_words()),
+        ({place: f"c{place}" for place in range(1000)}, tuple(f"c{place}" for place in range(1000))),
+    ],
+)
+def test_names_of_classes_are_short_and_distinct(
+    labels: dict[int, str], words: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    pytest.importorskip("transformers")
+    found = open_pretrained(f"hf:{tiny.classifier(tmp_path, 'ViT', labels)}").vocabulary
+    assert (None if found is None else found.words) == words
+
+
 def small(vocabulary: Vocabulary | None) -> Pretrained:
     architecture = Architecture("coterie", "convnet-small", {"channels": 1, "side": 8})
     network = build_backbone("convnet-small", 1, 8)

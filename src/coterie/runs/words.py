@@ -14,7 +14,7 @@ from coterie.nn.pretrained.vocabulary import Vocabulary
 from coterie.text import in_one_line
 
 _MOST = 3
-# Words that get less than this of a group are as often wrong as right, see `docs/trust.md`.
+# Less than this is given to words where the network knows none that fits, see `docs/trust.md`.
 _LEAST_SHARE = 0.1
 
 

@@ -24,6 +24,7 @@ from coterie.nn.pretrained.base import (
     width,
     without_chance,
 )
+from coterie.nn.pretrained.classifiers import vocabulary_of
 from coterie.nn.pretrained.reading import reader_of
 from coterie.nn.pretrained.vocabulary import Reader
 
@@ -87,7 +88,9 @@ def open_model(name: str, side: int | None) -> Pretrained:
     settings["features"] = width(_wrapped(model, settings), full_name, 3, side)
     mean, deviation = _normalisation(processor)
     architecture = Architecture("transformers", name, settings)
-    return Pretrained(full_name, architecture, _wrapped(model, settings), side, mean, deviation, reader=reader)
+    backbone = _wrapped(model, settings)
+    vocabulary = vocabulary_of(_library(name), name, model.config, backbone, side)
+    return Pretrained(full_name, architecture, backbone, side, mean, deviation, vocabulary, reader)
 
 
 def build(architecture: Architecture) -> nn.Module:
