@@ -25,6 +25,7 @@ from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
 from coterie.runs.model_files import load_model, save_model
+from coterie.runs.words import Words
 from coterie.workflow.export import export
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
@@ -63,6 +64,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         embeddings_: (N, d) float32, of unit length where the method compares them by direction.
         keys_: N names: paths below the folder, or numbers. skipped_: files left out, with reasons.
         model_: the trained `coterie.runs.model.Model`.
+        words_: suggestions for the name of each group, up to three with their share, the greatest first; empty where
+            the backbone knows no words. `options={"words": ["cat", "dog"]}` gives a CLIP words of your own.
     """
 
     n_clusters: int = 8
@@ -167,6 +170,10 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         if not isinstance(images, np.ndarray):
             raise UsageError(f"images come as a folder, an .npz file, hf:NAME or an array, not {type(images).__name__}")
         return open_source(images)
+
+    @property
+    def words_(self) -> Words:
+        return self._fitted().words
 
     @property
     def _takes_features(self) -> bool:

@@ -31,3 +31,4 @@ class Request:
     subset: str | None = None
     image_column: str | None = None
     label_column: str | None = None
+    words: tuple[str, ...] | None = None

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from coterie.report.selection import Selection
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
+from coterie.runs.words import Word, Words
 
 # Bytes of all pictures in galleries; those beyond are shown from the sheets.
 _BUDGET = 1_800_000
@@ -43,15 +44,20 @@ class Card:
     outliers: int
     majority: str
     purity: float
+    words: Sequence[Word]
     typical: list[Picture]
     doubtful: list[Picture]
     outlying: list[Picture]
 
 
 def make_cards(
-    assignments: Assignments, selection: Mapping[int, Selection], thumbnails: Thumbnails, palette: Sequence[str]
+    assignments: Assignments,
+    selection: Mapping[int, Selection],
+    thumbnails: Thumbnails,
+    palette: Sequence[str],
+    words: Words = (),
 ) -> list[Card]:
-    """A card for each cluster with members."""
+    """A card for each cluster with members; `words` are suggested for each, if any are."""
     affordable = _affordable(selection, thumbnails)
 
     def pictures(rows: Sequence[int]) -> list[Picture]:
@@ -71,6 +77,7 @@ def make_cards(
                 outliers=int(assignments.outlier[rows].sum()),
                 majority=majority,
                 purity=purity,
+                words=words[cluster] if cluster < len(words) else (),
                 typical=pictures(picks.typical),
                 doubtful=pictures(picks.doubtful),
                 outlying=pictures(picks.outlying),

@@ -17,6 +17,7 @@ from coterie.data.feeding.collected import Collected
 from coterie.methods import Method, build_method
 from coterie.nn.pretrained import Architecture, Pretrained, build
 from coterie.processes import ALONE, Processes
+from coterie.runs.words import Words
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Model:
         groups: centers, concentration and outlier score.
         precision: of the backbone, "float32" or "bfloat16".
         backbone: what makes features of images, frozen, for a method on features that was given images.
+        words: suggested for each group, where the backbone knows words.
     """
 
     blueprint: Blueprint
@@ -79,6 +81,7 @@ class Model:
     groups: Groups
     precision: str
     backbone: Pretrained | None = None
+    words: Words = ()
 
     def embed(self, rows: Rows, *, on_rows: Callable[[int], None] = lambda _: None) -> Embedded:
         """Embeddings of every image or feature vector of this model's shape."""

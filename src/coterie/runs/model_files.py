@@ -19,6 +19,7 @@ from coterie.nn.pretrained.own_runs import check_shape
 from coterie.nn.pretrained.saved import BACKBONE_FILES, check_fits, load_backbone, save_backbone, write_tensors
 from coterie.runs.config import NO_BACKBONE
 from coterie.runs.model import Blueprint, Model
+from coterie.runs.words import as_json, checked_words
 from coterie.train.runtime import choose_runtime
 from coterie.untrusted import read_json
 
@@ -54,6 +55,7 @@ def save_model(model: Model, folder: Path) -> None:
         **plain(model.blueprint),
         "normalisation": None if model.normalisation is None else plain(model.normalisation),
         "precision": model.precision,
+        "words": as_json(model.words),
     }
     write_json(folder / DESCRIPTION, description)
 
@@ -86,6 +88,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         check_fits(blueprint.build, weights)
         method = blueprint.build()
         method.load_state_dict(weights)
+        words = checked_words(description.get("words", []), blueprint.clusters)
         chosen = precision or _precision(device, description["precision"])
     except UsageError as error:
         raise CoterieError(f"the model in {folder} cannot be used: {error}") from None
@@ -100,7 +103,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     groups = Groups(**parts, outlier_score=outlier_score, metric=method.metric)
     frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
     backbone = load_backbone(folder / _BACKBONE) if frozen else None
-    return Model(blueprint, method, normalisation, groups, chosen, backbone)
+    return Model(blueprint, method, normalisation, groups, chosen, backbone, words)
 
 
 def saved_files(folder: Path) -> dict[str, Path]:
