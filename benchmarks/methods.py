@@ -43,7 +43,7 @@ class Plan:
 
 
 def load(results: Path = RESULTS) -> list[Row]:
-    return json.loads(results.read_text()) if results.is_file() else []
+    return json.loads(results.read_text("utf-8")) if results.is_file() else []
 
 
 def main() -> None:
@@ -83,11 +83,15 @@ def run_once(key: Row, source: str, plan: Plan) -> None:
         )
     except subprocess.CalledProcessError as error:
         found = {"failed": error.stderr.strip().splitlines()[-1]}
-    row = {**key, **found}
-    print(json.dumps(row), flush=True)
+    add({**key, **found}, plan.results)
+
+
+def add(row: Row, results: Path) -> None:
+    """Print a result and add it to the file."""
+    print(json.dumps(row, ensure_ascii=False), flush=True)
     # Read anew: another benchmark may have added to it meanwhile.
-    lines = ",\n".join(json.dumps(entry) for entry in [*load(plan.results), row])
-    plan.results.write_text(f"[\n{lines}\n]\n")
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in [*load(results), row])
+    results.write_text(f"[\n{lines}\n]\n", "utf-8")
 
 
 def fitted_scores(key: Row, source: str, plan: Plan) -> Row:
