@@ -113,7 +113,8 @@ def between_neighbours(places: Tensor, neighbours: int) -> Tensor:
 def _power(covariance: Tensor, exponent: float, least: float) -> Tensor:
     """A symmetric matrix to a power, its eigenvalues no less than `least`."""
     values, vectors = torch.linalg.eigh(covariance)
-    return vectors * values.clamp(min=least) ** exponent @ vectors.T
+    powered: Tensor = vectors * values.clamp(min=least) ** exponent @ vectors.T
+    return powered
 
 
 def _principal(centered: Tensor) -> tuple[Tensor, Tensor]:
