@@ -2,7 +2,7 @@
 
 Run: python benchmarks/methods.py digits usps=usps.npz --epochs 60 --seeds 3
 
-Data is `digits` or NAME=PACK.npz with `images` and `labels`. LNSCC, which learns from features, is given those of the
+Data is `digits` or NAME=PACK.npz with `images` and `labels`. Methods that learn from features are given those of the
 SimCLR run with the same seed. Results are added to benchmarks/methods.json run by run; what is there already is not run
 again, so an interrupted benchmark goes on where it stopped. `--table` prints it. With `--set KEY=VALUE`, every method
 is given that setting; say `--results FILE.json` with it, so that these figures are kept apart.
@@ -28,7 +28,8 @@ from coterie.data.sources import open_source
 from coterie.evaluate.metrics import score
 
 RESULTS = Path(__file__).with_suffix(".json")
-METHODS = ["propos", "hadis", "digpro", "byol", "cc", "pcl", "moco", "simclr", "simsiam", "cadecl", "lnscc"]
+ON_FEATURES = ["lnscc", "temi", "turtle"]
+METHODS = ["propos", "hadis", "digpro", "byol", "cc", "pcl", "moco", "simclr", "simsiam", "cadecl", *ON_FEATURES]
 BASELINES = ["k-means on pixels", "mixture on pixels", "spectral on pixels"]
 Row = dict[str, Any]
 
@@ -110,7 +111,7 @@ def fitted(key: Row, source: str, plan: Plan) -> Path:
     clusters = len(np.unique(open_source(source).labels))
     command = [sys.executable, "-m", "coterie", "fit", source, "-k", str(clusters), "--method", key["method"]]
     command += ["--seed", str(key["seed"]), "--device", "cpu", "--quiet", "--resume"]
-    if key["method"] == "lnscc":
+    if key["method"] in ON_FEATURES:
         command += ["--backbone", str(fitted({**key, "method": "simclr"}, source, plan))]
     else:
         command += ["--epochs", str(key["epochs"])]
@@ -166,7 +167,7 @@ def table(rows: list[Row]) -> str:
 
 def of_embeddings(row: Row) -> Row | None:
     """The row for k-means on the embeddings of a method that assigns by a head of its own."""
-    if "acc_of_embeddings" not in row or row["method"] == "lnscc":
+    if "acc_of_embeddings" not in row or row["method"] in ON_FEATURES:
         return None
     scores = {name: row[f"{name}_of_embeddings"] for name in ("acc", "nmi", "ari")}
     return {**row, **scores, "method": f"{row['method']}, k-means on its embeddings"}
