@@ -97,7 +97,7 @@ def main() -> None:
         where = {"data": name, "backbone": backbone, "size": options.size, "tail": options.tail}
         for images, seed, head in product(options.images, range(options.seeds), options.heads):
             key = {**where, "images": images, "head": head, "seed": seed}
-            if images < len(labels) and not any(key.items() <= row.items() for row in load(options.results)):
+            if images <= len(labels) and not any(key.items() <= row.items() for row in load(options.results)):
                 add({**key, **scores(key, features, labels)}, options.results)
     if options.table:
         print(tables(load(options.results)))
