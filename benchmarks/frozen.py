@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -36,6 +37,8 @@ from methods import Row, add, deviation, load, mean
 
 RESULTS = Path(__file__).with_suffix(".json")
 BACKBONES = ["efficientnet-lite2", "efficientnet-lite0", "mobilenetv2"]
+# Figures whose means over sets are given, and their decimals.
+MEANS = {"acc": 3, "nmi": 3, "ari": 3, "seconds": 1}
 Array = npt.NDArray[Any]
 
 
@@ -94,7 +97,7 @@ def main() -> None:
         where = {"data": name, "backbone": backbone, "size": options.size, "tail": options.tail}
         for images, seed, head in product(options.images, range(options.seeds), options.heads):
             key = {**where, "images": images, "head": head, "seed": seed}
-            if images < len(labels) and not any(key.items() <= row.items() for row in load(options.results)):
+            if images <= len(labels) and not any(key.items() <= row.items() for row in load(options.results)):
                 add({**key, **scores(key, features, labels)}, options.results)
     if options.table:
         print(tables(load(options.results)))
@@ -184,22 +187,22 @@ def caption(tail: float, images: int, backbone: str) -> str:
 
 
 def table(rows: list[Row]) -> Iterator[str]:
-    """ACC on each set, then the means over the sets that every head was measured on."""
+    """ACC on each set, then the means over all sets, of the heads that were measured on each."""
     sets = list(dict.fromkeys(row["data"] for row in rows))
-    heads = {name: [row for row in rows if row["head"] == name] for name in dict.fromkeys(row["head"] for row in rows)}
-    shared = [name for name in sets if all(any(row["data"] == name for row in runs) for runs in heads.values())]
+    heads = {
+        head: [[row for row in rows if (row["head"], row["data"]) == (head, name)] for name in sets]
+        for head in dict.fromkeys(row["head"] for row in rows)
+    }
     yield f"| head | {' | '.join(sets)} | mean ACC | NMI | ARI | seconds |"
     yield "|---" * (len(sets) + 5) + "|"
 
-    def over_sets(runs: Iterable[Row], figure: str) -> float:
-        by_set = [[row for row in runs if row["data"] == name] for name in shared]
-        return sum(mean(each, figure) for each in by_set) / max(1, len(by_set))
+    def over_sets(by_set: list[list[Row]], figure: str) -> float:
+        return statistics.mean(mean(runs, figure) for runs in by_set) if all(by_set) else 0.0
 
-    for head, runs in sorted(heads.items(), key=lambda item: -over_sets(item[1], "acc")):
-        of_sets = [[row for row in runs if row["data"] == name] for name in sets]
-        cells = [f"{mean(each, 'acc'):.3f}{deviation(each, 'acc')}" if each else "–" for each in of_sets]
-        means = [f"{over_sets(runs, figure):.3f}" for figure in ("acc", "nmi", "ari")]
-        yield f"| {head} | {' | '.join([*cells, *means, format(over_sets(runs, 'seconds'), '.1f')])} |"
+    for head, by_set in sorted(heads.items(), key=lambda item: -over_sets(item[1], "acc")):
+        cells = [f"{mean(runs, 'acc'):.3f}{deviation(runs, 'acc')}" if runs else "–" for runs in by_set]
+        means = [f"{over_sets(by_set, figure):.{digits}f}" for figure, digits in MEANS.items()]
+        yield f"| {' | '.join([head, *cells, *(means if all(by_set) else '–' * len(MEANS))])} |"
 
 
 if __name__ == "__main__":
