@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,11 @@ class Pretrained:
         """The name without the way to it: where a file lies on this machine is nobody else's business."""
         prefix, colon, rest = self.name.rpartition(":")
         return f"{prefix}{colon}{Path(rest).resolve().name}" if Path(rest).exists() else self.name
+
+
+def joined_labels(backbones: Sequence[Pretrained]) -> str:
+    """The labels of backbones that look at the same images, as a user names several."""
+    return "+".join(each.label for each in backbones)
 
 
 def width(backbone: nn.Module, name: str, channels: int, side: int) -> int:
