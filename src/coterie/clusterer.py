@@ -56,7 +56,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         seed: same seed, same machine, same result.
         backbone: what looks at the images: one of coterie's own by name, or a pretrained one: `hf:NAME`, `timm:NAME`, a
             file of weights, or a finished run's folder; None chooses from the data. Methods on images train it, methods
-            on features take its features as they are.
+            on features take its features as they are, or those of several, joined by `+`.
 
     Attributes:
         labels_: (N,) int64, the cluster of each image.
@@ -103,7 +103,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         source = None if isinstance(X, (str, Path)) else self._open(X, learning=True)
         material = read(plan(request, source=source, note=attempt.note), attempt)
         rows, planned, self.skipped_ = material.rows, material.plan, material.skipped
-        learnt = learn(planned.config, rows, planned.backbone, attempt)
+        learnt = learn(planned.config, rows, planned.backbones, attempt)
         fitted = group(planned.config, rows, learnt, attempt)
         self.model_ = fitted.model
         self.embeddings_ = fitted.embedded.embeddings.cpu().numpy()
@@ -179,7 +179,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     def _takes_features(self) -> bool:
         looking = self.backbone is not None
         if hasattr(self, "model_"):  # A loaded one does not know by name what makes its features.
-            looking |= self.model_.backbone is not None
+            looking |= bool(self.model_.backbones)
         kind = self.method if isinstance(self.method, type) else method_type(self.method or "propos")
         return not looking and kind.inputs == "features"
 

@@ -79,7 +79,7 @@ def temi_of(figures: Figures) -> TEMI:
         momentum=number(figures, "teacher_momentum"), last_frozen=int(figures["frozen_last_epochs"]),
         **{name: number(figures, name) for name in names},
     )  # fmt: skip
-    method = TEMI(config, features, n_clusters=figures["param.last.v"].shape[1]).double()
+    method = TEMI(config, (features,), n_clusters=figures["param.last.v"].shape[1]).double()
     for name, value in figures.items():
         if name.startswith("param."):
             for network in (method.student, method.teacher):
@@ -151,10 +151,10 @@ def turtle_of(figures: Figures, *, warm: bool = False) -> Started:
     widths = tuple(part.shape[1] for part in numbered_features(figures))
     names = {"gamma": "gamma", "inner_rate": "inner_learning_rate"}
     config = TURTLEConfig(
-        spaces=widths, warm_start=warm, scaled=False, inner_steps=int(figures["inner_steps"]),
+        warm_start=warm, scaled=False, inner_steps=int(figures["inner_steps"]),
         **{ours: number(figures, theirs) for ours, theirs in names.items()},
     )  # fmt: skip
-    method = Started(config, sum(widths), n_clusters=figures["param.task1.v"].shape[0]).double()
+    method = Started(config, widths, n_clusters=figures["param.task1.v"].shape[0]).double()
     method.v.data = torch.cat(numbered(figures, "param.task", "v"), dim=1)
     method.g.data = torch.stack([g.squeeze(1) for g in numbered(figures, "param.task", "g")])
     method.bias.data = torch.stack(numbered(figures, "param.task", "bias"))

@@ -21,7 +21,7 @@ def vocabulary() -> Vocabulary:
 
 def words(shares: list[list[float]], clusters: list[int], n_clusters: int) -> list[list[tuple[str, float]]]:
     features = torch.tensor(shares).clamp(min=1e-6).log()
-    found = words_of_groups(vocabulary(), features, torch.tensor(clusters), n_clusters)
+    found = words_of_groups([(vocabulary(), features)], torch.tensor(clusters), n_clusters)
     return [[(word.word, round(word.share, 2)) for word in group] for group in found]
 
 
@@ -40,6 +40,17 @@ def test_no_more_than_three_and_none_below_a_tenth() -> None:
 
 def test_what_is_alike_everywhere_tells_nothing() -> None:
     assert words([[0.5, 0.5, 0.0, 0.0, 0.0]] * 4, [0, 1, 0, 1], 2) == [[], []]
+
+
+def test_vocabularies_of_the_same_words_have_as_much_say_each() -> None:
+    sure = torch.tensor([[0.9, 0.1, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.1, 0.9]]).clamp(min=1e-6).log()
+    even = torch.tensor([[0.3, 0.7, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.6, 0.4]]).clamp(min=1e-6).log()
+    # In the second, the first word lies along the last column.
+    other = Vocabulary(NAMES, torch.eye(5).flip(1), torch.zeros(5))
+    found = words_of_groups([(vocabulary(), sure), (other, even.flip(1))], torch.tensor([0, 1]), 2)
+    assert [[(word.word, round(word.share, 2)) for word in group] for group in found] == [
+        [("sea", 0.6), ("sky", 0.4)], [("gull", 0.65), ("fish", 0.35)],
+    ]  # fmt: skip
 
 
 def test_the_way_to_json_and_back() -> None:

@@ -44,16 +44,16 @@ def at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small network stands for the one that a package brings."""
     import sys
 
-    def opened(name: str, *, side: int | None = None) -> Pretrained:
+    def opened(name: str, *, side: int | None = None) -> tuple[Pretrained]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = build_backbone("convnet-small", 3, side or 224).eval()
         settings = {"channels": 3, "side": side or 224}
-        return Pretrained(name, Architecture("coterie", "convnet-small", settings), network, side or 224)
+        return (Pretrained(name, Architecture("coterie", "convnet-small", settings), network, side or 224),)
 
     module = sys.modules[PLAN]
     monkeypatch.setattr(module, "best_at_hand", lambda _: BEST[0])
-    monkeypatch.setattr(module, "open_pretrained", opened)
+    monkeypatch.setattr(module, "open_backbones", opened)
 
 
 @pytest.mark.usefixtures("at_hand")

@@ -187,7 +187,7 @@ def test_normalisation_by_name(resnet: Path, photo_folder: Path) -> None:
     for name in ("auto", "cifar10", "images"):
         options = {"data.normalisation": name}
         clusterer = Clusterer(2, method="kmeans", backbone=str(resnet), size=16, options=options, device="cpu")
-        found[name] = clusterer.fit(photo_folder).model_.backbone
+        (found[name],) = clusterer.fit(photo_folder).model_.backbones
     assert found["auto"].mean == (0.485, 0.456, 0.406)
     assert found["cifar10"].deviation == (0.2023, 0.1994, 0.2010)
     assert found["images"].mean[1] < 0.2  # Reds and blues have little green.
@@ -240,9 +240,9 @@ def test_a_run_to_start_from(backbone: str, dinov2: Path, photo_folder: Path, tm
     assert fit(photo_folder, first, *learn) == 0
     assert fit(photo_folder, second, "--method", "kmeans", "--backbone", str(first)) == 0
     begun, then = (load(run).model_ for run in (first, second))
-    assert then.backbone is not None
-    assert begun.normalisation == Normalisation(then.backbone.mean, then.backbone.deviation)
-    learnt, taken = begun.method.target_encoder.backbone.state_dict(), then.backbone.backbone.state_dict()
+    (frozen,) = then.backbones
+    assert begun.normalisation == Normalisation(frozen.mean, frozen.deviation)
+    learnt, taken = begun.method.target_encoder.backbone.state_dict(), frozen.backbone.state_dict()
     assert learnt.keys() == taken.keys()
     assert all(torch.equal(taken[name], value) for name, value in learnt.items())
     shutil.rmtree(first)

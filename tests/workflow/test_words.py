@@ -7,12 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 import tiny
 from coterie import Clusterer, load
 from coterie.cli import main
+from coterie.runs.words import words_of_groups
 
 pytest.importorskip("transformers")
 WORDS = ["red", "blue", "fish", "car"]
@@ -147,6 +150,36 @@ def test_resuming_with_other_words_names_both_in_short(
     line = capsys.readouterr().err.splitlines()[-1]
     assert "was started with words ['red fish', 'Blue', 'car'], not ['word0'" in line
     assert len(line) < 400
+
+
+def test_of_several_backbones_those_speak_that_know_the_same_words(
+    photo_folder: Path, clip: str, words: Path, tmp_path: Path, capsys: Any
+) -> None:
+    labels = {0: "red", 1: "blue", 2: "green"}
+    mute = f"hf:{tiny.dinov2(tmp_path)}"
+    vit, resnet = (f"hf:{tiny.classifier(tmp_path, family, labels)}" for family in ("ViT", "ResNet"))
+
+    assert fit(photo_folder, tmp_path / "two", "--backbone", f"{mute}+{vit}+{resnet}+{clip}") == 0
+    with np.load(tmp_path / "two" / "features.npz") as pack:
+        columns = torch.split(torch.from_numpy(pack["features"]), pack["spaces"].tolist(), dim=1)
+    model = load(tmp_path / "two", device="cpu").model_
+    known = [each.vocabulary for each in model.backbones]
+    assert [len(each.words) if each else 0 for each in known] == [0, 3, 3, 1000]
+    rows = (tmp_path / "two" / "assignments.csv").read_text().splitlines()[1:]
+    clusters = torch.tensor([int(row.split(",")[1]) for row in rows])
+    said = [(known[place], columns[place]) for place in (1, 2)]
+    assert model.words == words_of_groups(said, clusters, 2)
+    assert any(model.words)
+
+    # Words that were given come from the CLIP, wherever it stands.
+    capsys.readouterr()
+    assert fit(photo_folder, tmp_path / "given", "--backbone", f"{vit}+{clip}", "--words", str(words)) == 0
+    assert "clip reads 3 words" in capsys.readouterr().err
+    told = json.loads((tmp_path / "given" / "summary.json").read_text())["words"]
+    assert any(told)
+    assert {word["word"] for group in told for word in group} <= {"red fish", "Blue", "car"}
+    assert fit(photo_folder, tmp_path / "none", "--backbone", f"{vit}+{mute}", "--words", str(words)) == 2
+    assert "--words are read by a CLIP" in capsys.readouterr().err
 
 
 def test_from_python(photo_folder: Path, clip: str, tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
         "--backbone",
         metavar="NAME",
         help="what looks at the images: resnet18-small, … (default: by the data), or pretrained: hf:NAME, timm:NAME, "
-        "a file, a run; methods on images train it, methods on features take its features as they are",
+        "a file, a run; methods on images train it, methods on features take its features as they are, "
+        "also of several at once: efficientnet-lite2+mobilenetv2",
     )
     parser.add_argument(
         "--proportions", type=shares, default=(), metavar="S,S,…", help="wanted sizes of the groups, for lnscc"

@@ -196,7 +196,7 @@ def backbones(options: argparse.Namespace) -> None:
         where = "at hand" if at_hand else row.command
         about = f"{row.side} px, {row.size / 1e6:.0f} MB, {row.licence}; learnt from {row.learnt_from}"
         print(f"{row.name:20}{about}\n{'':20}{where}")
-    print("\nand hf:NAME, timm:NAME, a file of weights, or a finished run, see docs/pretrained.md")
+    print("\nand hf:NAME, timm:NAME, a file of weights, or a finished run, or several by A+B, see docs/pretrained.md")
 
 
 def choose_k(options: argparse.Namespace) -> None:

@@ -9,7 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from coterie.cluster.kmeans import kmeans
+from coterie.cluster.spaces import as_one
 from coterie.data.base import Rows
+from coterie.data.feeding.features import Features
 from coterie.evaluate.metrics import Scores, score
 from coterie.seeding import generator
 
@@ -35,6 +37,7 @@ def baseline(rows: Rows, n_clusters: int, *, seed: int) -> Baseline:
     chosen = torch.arange(0, len(rows), -(-len(rows) * _width(rows) // _MOST))
     for index in torch.split(chosen, 1024):
         part = rows.rows(index).float()
+        part = as_one(part, rows.widths) if isinstance(rows, Features) else part
         if part.ndim == 4:
             part = part / 255.0 if part.shape[2] <= _SIDE else F.adaptive_avg_pool2d(part / 255.0, _SIDE)
         parts.append(part.flatten(1))

@@ -10,7 +10,7 @@ import jinja2
 
 import coterie
 from coterie.config import flat, plain
-from coterie.export._network import describe_input, normalisation_of, preparation, takes_images
+from coterie.export._network import describe_input, normalisations_of, preparation, takes_images
 from coterie.export.base import Subject
 from coterie.text import in_one_line
 
@@ -29,7 +29,7 @@ def model_card(subject: Subject) -> str:
 def _content(subject: Subject) -> dict[str, Any]:
     model, summary = subject.model, subject.summary
     sizes = summary.get("cluster_sizes")
-    images, normalisation = takes_images(model), normalisation_of(model)
+    images, normalisations = takes_images(model), normalisations_of(model)
     return {
         "method": model.blueprint.method,
         "clusters": model.blueprint.clusters,
@@ -42,11 +42,11 @@ def _content(subject: Subject) -> dict[str, Any]:
         "outliers": summary.get("outliers"),
         "scores": _scores(summary),
         "dimensions": model.groups.centers.shape[1],
-        "pretrained": _inert(model.backbone.label) if model.backbone is not None else None,
+        "pretrained": _inert(" and ".join(each.label for each in model.backbones)),
         "input": describe_input(model, "uint8"),
         "preparation": preparation(model),
-        "mean": _numbers(normalisation.mean) if normalisation is not None else None,
-        "deviation": _numbers(normalisation.deviation) if normalisation is not None else None,
+        "mean": " and ".join(_numbers(each.mean) for each in normalisations),
+        "deviation": " and ".join(_numbers(each.deviation) for each in normalisations),
         "settings": _settings(subject),
     }
 

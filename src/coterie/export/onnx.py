@@ -22,8 +22,11 @@ _OPSET = 17
 _TOLERANCE = 1e-4
 
 
-def check(subject: Subject) -> None:  # noqa: ARG001
+def check(subject: Subject) -> None:
+    from coterie.export._network import check_one_shape
+
     require("onnx", extra="onnx", what="--onnx")
+    check_one_shape(subject.model, "--onnx")
 
 
 def write(subject: Subject, target: Path) -> str:

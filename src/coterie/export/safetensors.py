@@ -56,18 +56,20 @@ def write(subject: Subject, target: Path) -> str:
 
 def _parts(model: Model) -> tuple[nn.Module, Normalisation]:
     """The network that looks at images, and what is taken out of them before."""
-    from coterie.export._network import normalisation_of
+    from coterie.export._network import normalisations_of
 
-    encoder, normalisation = model.method.embedding_encoder, normalisation_of(model)
-    backbone = None if encoder is None else encoder.backbone
-    if model.backbone is not None:
-        backbone = model.backbone.backbone
-    if backbone is None or normalisation is None:
+    encoder, normalisations = model.method.embedding_encoder, normalisations_of(model)
+    backbones = [each.backbone for each in model.backbones] or ([] if encoder is None else [encoder.backbone])
+    if len(backbones) > 1:
+        raise UsageError(
+            f"--safetensors holds one backbone, and this run has {len(backbones)}: export the whole by --onnx or --hub"
+        )
+    if not backbones or not normalisations:
         raise UsageError(
             f"--safetensors: {model.blueprint.method} learnt from features and has no backbone: export the run they "
             "came from, or the whole by --onnx"
         )
-    return backbone, normalisation
+    return backbones[0], normalisations[0]
 
 
 def _metadata(subject: Subject) -> dict[str, str]:
@@ -103,7 +105,7 @@ def _embeds_as_it_is(model: Model) -> bool:
     with torch.inference_mode():
         inputs = normalisation.plain(examples(model, "uint8", 2))
         features = backbone(inputs)
-        embeddings = model.method.embed(inputs if model.backbone is None else features)
+        embeddings = model.method.embed(features if model.backbones else inputs)
     same = features.shape == embeddings.shape
     return same and torch.allclose(normalize(features, dim=1), normalize(embeddings, dim=1), atol=1e-5)
 

@@ -13,13 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from coterie.cluster.spaces import in_spaces
+
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
-
-
-def in_spaces(columns: Tensor, widths: Sequence[int]) -> tuple[Tensor, ...]:
-    """The columns (m, D) of each space, (m, D_s)."""
-    parts: tuple[Tensor, ...] = torch.split(columns, list(widths), dim=1)
-    return parts
 
 
 def linear_logits(features: Tensor, weight: Tensor, bias: Tensor, widths: Sequence[int]) -> Tensor:

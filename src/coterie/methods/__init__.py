@@ -72,7 +72,7 @@ def build_method(
         name: of the method.
         options: an instance of its `Config`.
         backbone: the encoder's, built already or by name; of no account to a method on features.
-        shape: of an image, (C, S, S), or of a feature vector, (D,).
+        shape: of an image, (C, S, S), or the widths of the spaces of a feature vector, (D,) where it is one.
         n_clusters: K.
         seed: of the run.
     """
@@ -81,6 +81,6 @@ def build_method(
         kind: Any = method_type(name)
         if kind.inputs == "images" and isinstance(backbone, str):
             backbone = build_backbone(backbone, *shape[:2])
-        first = Encoder(backbone) if isinstance(backbone, nn.Module) else shape[0]
+        first = Encoder(backbone) if isinstance(backbone, nn.Module) else shape
         built: Method = kind(options, first, n_clusters=n_clusters)
         return built

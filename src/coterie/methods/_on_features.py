@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from coterie.cluster.spaces import as_one
 from coterie.errors import UsageError
 from coterie.methods.base import Method
 
@@ -18,18 +20,21 @@ class OnFeatures(Method):
     inputs: ClassVar[Literal["images", "features"]] = "features"
     moves_embeddings: ClassVar[bool] = False
 
+    def __init__(self, spaces: Sequence[int]) -> None:
+        super().__init__()
+        self.spaces = tuple(spaces)
+
     def embed(self, images: Tensor) -> Tensor:
-        """The features (n, D) at unit length."""
-        return F.normalize(images, dim=1)
+        """The features (n, D) at unit length, each space's share of it alike."""
+        return F.normalize(self.features(images), dim=1)
 
     def features(self, images: Tensor) -> Tensor:
-        """The features (n, D) as they were given."""
-        return images
+        """The features (n, D) as they were given, those of several spaces at unit length in each."""
+        return as_one(images, self.spaces)
 
-
-def at_length(features: Tensor) -> Tensor:
-    """Each of the feature vectors (n, D) at the length √D, where its entries are about 1 in size."""
-    return F.normalize(features, dim=1) * math.sqrt(features.shape[1])
+    def at_length(self, images: Tensor) -> Tensor:
+        """The features (n, D) at the length √D, where entries are about 1 in size, each space's share of it alike."""
+        return self.embed(images) * math.sqrt(images.shape[1])
 
 
 def at_least(config: object, **least: float) -> None:

@@ -51,8 +51,9 @@ class Method(nn.Module):
     """A clustering method, built from its frozen configuration and an encoder.
 
     Subclasses set `Config` and `views` and override what they need. One that learns from feature vectors instead of
-    images sets `inputs` and `feeding`, and is built from the width of the vectors in place of an encoder; wherever this
-    contract says images (n, C, S, S), it is then given features (n, D).
+    images sets `inputs` and `feeding`, and is built from the widths of the spaces that lie side by side in a vector,
+    mostly one, in place of an encoder; wherever this contract says images (n, C, S, S), it is then given features
+    (n, D) as they were made, see `coterie.cluster.spaces`.
     """
 
     Config: ClassVar[type[Any]]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from coterie.cluster.whitening import Whitening, fit_whitening
 from coterie.errors import UsageError
@@ -46,8 +45,9 @@ class KMeansOnFeatures(OnFeatures):
     center: Tensor
     axes: Tensor
 
-    def __init__(self, config: KMeansConfig, features: int, *, n_clusters: int) -> None:
-        super().__init__()
+    def __init__(self, config: KMeansConfig, spaces: Sequence[int], *, n_clusters: int) -> None:
+        super().__init__(spaces)
+        features = sum(spaces)
         self.config = config
         self.n_clusters = n_clusters
         width = min(features, math.ceil(config.axes * n_clusters))
@@ -58,13 +58,15 @@ class KMeansOnFeatures(OnFeatures):
         """Find the axes; where there are fewer than wanted, the rest of the columns stays 0."""
         if self.axes.shape[1]:
             config, wanted = self.config, self.axes.shape[1]
-            found = fit_whitening(features, wanted, power=config.whitening, neighbours=config.neighbours)
+            found = fit_whitening(self.features(features), wanted, power=config.whitening, neighbours=config.neighbours)
             self.center.copy_(found.center)
             self.axes[:, : found.axes.shape[1]] = found.axes
 
     def embed(self, images: Tensor) -> Tensor:
         """The features (n, D) at unit length, or their places (n, m) along the axes, at unit length."""
-        return Whitening(self.center, self.axes)(images) if self.axes.shape[1] else F.normalize(images, dim=1)
+        if not self.axes.shape[1]:
+            return super().embed(images)
+        return Whitening(self.center, self.axes)(self.features(images))
 
 
 METHOD = KMeansOnFeatures

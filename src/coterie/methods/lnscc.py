@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from coterie.cluster.clustering import Clustering
 from coterie.cluster.kmeans import Metric
+from coterie.cluster.spaces import as_one
 from coterie.data.feeding.edges import GraphConfig
 from coterie.errors import UsageError
 from coterie.losses.soft_contrast import balance, curve, soft_contrast
@@ -83,13 +84,14 @@ class LNSCC(Method):
     started: Tensor
     proportions: Tensor
 
-    def __init__(self, config: LNSCCConfig, features: int, *, n_clusters: int) -> None:
+    def __init__(self, config: LNSCCConfig, spaces: Sequence[int], *, n_clusters: int) -> None:
         super().__init__()
         if config.proportions and len(config.proportions) != n_clusters:
             raise UsageError(f"--proportions gives {len(config.proportions)} shares for {n_clusters} clusters")
         self.config = self.feeding = config
         self.n_clusters = n_clusters
-        self.network = ResidualMLP(features, config.hidden, config.dimensions, dropout=config.dropout)
+        self.spaces = tuple(spaces)
+        self.network = ResidualMLP(sum(spaces), config.hidden, config.dimensions, dropout=config.dropout)
         self.centers = nn.Parameter(torch.zeros(n_clusters, config.dimensions))
         wanted = torch.tensor(config.proportions or [1.0] * n_clusters)
         self.register_buffer("proportions", wanted / wanted.sum(), persistent=False)
@@ -107,7 +109,7 @@ class LNSCC(Method):
 
     def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
         config = self.config
-        mapped = self.network(torch.cat(list(views)), batch.generator)
+        mapped = self.network(as_one(torch.cat(list(views)), self.spaces), batch.generator)
         head, tail = mapped.chunk(2)
         permutation = torch.randperm(len(head) * config.negatives, generator=batch.generator, device=head.device)
         a, b = curve(config.min_dist)
@@ -120,11 +122,11 @@ class LNSCC(Method):
 
     def embed(self, images: Tensor) -> Tensor:
         """Places on the map, from feature vectors (n, D)."""
-        return cast(Tensor, self.network(images))
+        return cast(Tensor, self.network(as_one(images, self.spaces)))
 
     def features(self, images: Tensor) -> Tensor:
-        """The features (n, D) as they were given, or the map where they are many."""
-        return images if images.shape[1] <= _WIDEST else self.embed(images)
+        """The features (n, D) as they were given, those of several spaces at unit length in each; the map of many."""
+        return as_one(images, self.spaces) if images.shape[1] <= _WIDEST else self.embed(images)
 
     def assign(self, images: Tensor) -> Tensor:
         """Soft assignments q, (n, K)."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from coterie.data.feeding.pairs import Pairing
 from coterie.errors import UsageError
 from coterie.losses.temi import agreement, running_probabilities, temi
-from coterie.methods._on_features import OnFeatures, at_least, at_length, positive
+from coterie.methods._on_features import OnFeatures, at_least, positive
 from coterie.methods.base import Batch
 from coterie.nn.ema import target_of, update
 from coterie.nn.stacked_heads import StackedHeads
@@ -79,12 +79,12 @@ class TEMI(OnFeatures):
     probabilities: Tensor
     epoch_losses: Tensor
 
-    def __init__(self, config: TEMIConfig, features: int, *, n_clusters: int) -> None:
-        super().__init__()
+    def __init__(self, config: TEMIConfig, spaces: Sequence[int], *, n_clusters: int) -> None:
+        super().__init__(spaces)
         self.config = config
         self.n_clusters = n_clusters
         self.feeding = Pairing(config.neighbours, n_clusters)
-        self.student = StackedHeads(features, config.hidden, config.bottleneck, n_clusters, heads=config.heads)
+        self.student = StackedHeads(sum(spaces), config.hidden, config.bottleneck, n_clusters, heads=config.heads)
         self.teacher = target_of(self.student)
         self.register_buffer("probabilities", torch.full((config.heads, n_clusters), 1 / n_clusters))
         self.register_buffer("epoch_losses", torch.zeros(config.heads))
@@ -130,7 +130,7 @@ class TEMI(OnFeatures):
         return [{"params": others, "rate": 1.0}, {"params": biases, "rate": 1.0, "weight_decay": 0.0}]
 
     def _given(self, images: Tensor) -> Tensor:
-        return at_length(images) if self.config.scaled else images
+        return self.at_length(images) if self.config.scaled else self.features(images)
 
 
 METHOD = TEMI

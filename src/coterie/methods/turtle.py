@@ -9,21 +9,19 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from coterie.cluster.spaces import in_spaces
 from coterie.data.feeding.loader import View
 from coterie.data.feeding.subsets import SubsetConfig
-from coterie.errors import UsageError
 from coterie.losses.turtle import (
     Learner,
-    in_spaces,
     label_entropy,
     learn,
     linear_logits,
     normalised_weight,
     prediction_loss,
 )
-from coterie.methods._on_features import OnFeatures, at_least, at_length, positive
+from coterie.methods._on_features import OnFeatures, at_least, positive
 from coterie.methods.base import Batch
 
 # Width of the features (CLIP ViT-L/14's) that the paper's learning rates are for.
@@ -39,8 +37,7 @@ class TURTLEConfig(SubsetConfig):
         inner_steps: Adam steps of the classifiers in each step of the labelling.
         inner_rate: their learning rate, where scaled for 768 features in a space; that of the labelling goes with it.
         warm_start: let the classifiers go on from the step before, instead of starting anew.
-        scaled: take the D features of each space at the length √D, so that no rate depends on their scale.
-        spaces: widths of several feature spaces that lie side by side in a feature vector; empty for a single one.
+        scaled: take S spaces of D features in all at the length √(D/S) in each, so that no rate depends on their scale.
     """
 
     gamma: float = 10.0
@@ -48,14 +45,11 @@ class TURTLEConfig(SubsetConfig):
     inner_rate: float = 0.001
     warm_start: bool = False
     scaled: bool = True
-    spaces: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(self, gamma=0, inner_steps=1)
         positive(self, "inner_rate")
-        if any(width < 1 for width in self.spaces):
-            raise UsageError(f"option 'options.spaces': every width must be at least 1, got {list(self.spaces)}")
 
 
 class TURTLE(OnFeatures):
@@ -78,19 +72,16 @@ class TURTLE(OnFeatures):
     bounds: Tensor
     learner: Tensor
 
-    def __init__(self, config: TURTLEConfig, features: int, *, n_clusters: int) -> None:
-        super().__init__()
-        self.widths = config.spaces or (features,)
-        if sum(self.widths) != features:
-            raise UsageError(f"option 'options.spaces': {list(self.widths)} do not add up to {features} features")
+    def __init__(self, config: TURTLEConfig, spaces: Sequence[int], *, n_clusters: int) -> None:
+        super().__init__(spaces)
         self.config = self.feeding = config
         self.n_clusters = n_clusters
-        bounds = [1 / math.sqrt(width) for width in self.widths for _ in range(width)]
-        bounds += [1 / math.sqrt(width) for width in self.widths]
+        bounds = [1 / math.sqrt(width) for width in self.spaces for _ in range(width)]
+        bounds += [1 / math.sqrt(width) for width in self.spaces]
         self.register_buffer("bounds", torch.tensor(bounds), persistent=False)
         weight, bias = self.linear_start(None)
         self.v, self.bias = nn.Parameter(weight), nn.Parameter(bias)
-        lengths = [part.norm(dim=1) for part in in_spaces(weight, self.widths)]
+        lengths = [part.norm(dim=1) for part in in_spaces(weight, self.spaces)]
         self.g = nn.Parameter(torch.stack(lengths))
         if config.warm_start:
             self.register_buffer("learner", torch.stack(Learner.fresh(*self.linear_start(None))))
@@ -105,10 +96,10 @@ class TURTLE(OnFeatures):
         else:
             start, steps = Learner.fresh(*self.linear_start(batch.generator)), range(count)
         rate = self.config.inner_rate * self.rate
-        learner = learn(start, features, labels.detach(), self.widths, steps, rate=rate)
+        learner = learn(start, features, labels.detach(), self.spaces, steps, rate=rate)
         if self.config.warm_start:
             self.learner.copy_(torch.stack(learner))
-        logits = linear_logits(features, *learner.split(len(self.widths)), self.widths)
+        logits = linear_logits(features, *learner.split(len(self.spaces)), self.spaces)
         return {
             "prediction": prediction_loss(logits, labels),
             "balance": -self.config.gamma * label_entropy(own),
@@ -117,16 +108,12 @@ class TURTLE(OnFeatures):
     @property
     def rate(self) -> float:
         """By what learning rates are multiplied: a step of Adam changes scaled features' logits in proportion to D."""
-        return _RATED_FOR * len(self.widths) / sum(self.widths) if self.config.scaled else 1.0
+        return _RATED_FOR * len(self.spaces) / sum(self.spaces) if self.config.scaled else 1.0
 
     def own_labels(self, features: Tensor) -> Tensor:
         """Soft labels (S, n, K) of features (n, D), scaled already where they are to be, in each space."""
-        weight = normalised_weight(self.v, self.g, self.widths)
-        return linear_logits(features, weight, self.bias, self.widths).softmax(dim=2)
-
-    def embed(self, images: Tensor) -> Tensor:
-        """The features (n, D), each space's at unit length."""
-        return torch.cat([F.normalize(part, dim=1) for part in in_spaces(images, self.widths)], dim=1)
+        weight = normalised_weight(self.v, self.g, self.spaces)
+        return linear_logits(features, weight, self.bias, self.spaces).softmax(dim=2)
 
     def assign(self, images: Tensor) -> Tensor:
         """Labels t, (n, K)."""
@@ -136,17 +123,15 @@ class TURTLE(OnFeatures):
         return [{"params": list(self.parameters()), "rate": self.rate}]
 
     def _given(self, images: Tensor) -> Tensor:
-        if not self.config.scaled:
-            return images
-        return torch.cat([at_length(part) for part in in_spaces(images, self.widths)], dim=1)
+        return self.at_length(images) if self.config.scaled else images
 
     def linear_start(self, draw: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Weights (K, D) and biases (S, K) as linear layers start, on the device of the draw.
 
         Without one, from torch's global generator; see `coterie.methods.build_method`.
         """
-        weight = torch.rand(self.n_clusters, sum(self.widths), generator=draw, device=self.bounds.device)
-        bias = torch.rand(self.n_clusters, len(self.widths), generator=draw, device=self.bounds.device)
+        weight = torch.rand(self.n_clusters, sum(self.spaces), generator=draw, device=self.bounds.device)
+        bias = torch.rand(self.n_clusters, len(self.spaces), generator=draw, device=self.bounds.device)
         return (2 * weight - 1) * self.bounds[: weight.shape[1]], ((2 * bias - 1) * self.bounds[weight.shape[1] :]).T
 
 

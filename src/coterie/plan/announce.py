@@ -8,6 +8,7 @@ from coterie.data.feeding.augment import describe_views
 from coterie.data.feeding.features import Features
 from coterie.listener import Listener
 from coterie.methods import learns
+from coterie.nn.pretrained import parts_of
 from coterie.nn.pretrained.known import KNOWN
 from coterie.plan.plan import Plan
 from coterie.processes import processes
@@ -29,18 +30,19 @@ def announce(plan: Plan, folder: RunFolder, listener: Listener) -> None:
 def short(plan: Plan) -> list[str]:
     """What is grouped, by what, and how."""
     config = plan.config
-    side = config.data.side
-    what = "feature vectors" if isinstance(plan.source, Features) else f"images as {side}×{side} pixels"
+    sides = sorted({each.side for each in plan.backbones} or {config.data.side}, reverse=True)
+    squares = " and ".join(f"{side}×{side}" for side in sides)
+    what = "feature vectors" if isinstance(plan.source, Features) else f"images as {squares} pixels"
     network = "" if config.backbone == NO_BACKBONE else f" on {'frozen ' if plan.on_features else ''}{config.backbone}"
     network = network.replace(" on ", " with ", 1) if not plan.on_features else network
     epochs = f"{config.train.epochs} epochs of batches of {config.train.batch_size}"
     epochs = epochs if config.train.epochs else "as it is, nothing is learnt"
     by_default = plan.origins.get("backbone", "").endswith("photographs")
-    known = KNOWN.get(config.backbone)
+    known = [KNOWN[part] for part in parts_of(config.backbone) if part in KNOWN]
     return [
         f"{len(plan.source.keys)} {what} from {config.data.source} into {config.clusters} clusters",
         f"{config.method}{network}, {epochs}, on {config.device} in {config.precision}",
-        *([f"{config.backbone} has learnt from {known.learnt_from}"] if known else []),
+        *(f"{each.name} has learnt from {each.learnt_from}" for each in known),
         *(["--backbone convnet-small learns from these photographs alone instead"] if by_default else []),
     ]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -38,15 +40,19 @@ class Estimate:
     disk: int
 
 
-def estimate(config: RunConfig, outline: Outline, backbone: Pretrained | None) -> Estimate:
+def estimate(config: RunConfig, outline: Outline, backbones: Sequence[Pretrained]) -> Estimate:
     """Try a step of a run on images of noise; nothing is written, and no state is left changed."""
+    if method_type(config.method).inputs == "features":
+        seconds = outline.count * sum(_looking(config, each) for each in backbones)
+        weights = sum(_size(each.backbone) for each in backbones)
+        # Images of one size are held at a time.
+        images = outline.count * max((each.channels * each.side**2 for each in backbones), default=0)
+        features = 4 * outline.count * max(1024, sum(cast(int, each.backbone.features) for each in backbones))
+        return Estimate(seconds, _PROCESS + images + weights + features, _PAGE + weights + features)
+    backbone = backbones[0] if backbones else None
     channels = backbone.channels if backbone is not None else 1 if outline.grey else 3
     shape = (channels, config.data.side, config.data.side)
     images = outline.count * math.prod(shape)
-    if method_type(config.method).inputs == "features":
-        seconds = 0.0 if backbone is None else outline.count * _looking(config, backbone, shape)
-        weights = 0 if backbone is None else _size(backbone.backbone)
-        return Estimate(seconds, _PROCESS + images + weights, _PAGE + weights + 4 * 1024 * outline.count)
     pace = _Pace(config, shape, outline, backbone)
     epochs = config.train.epochs * (outline.count // pace.batch_size * pace.step_seconds + pace.embedding_seconds)
     embeddings = 4 * pace.features * outline.count
@@ -117,9 +123,9 @@ class _Pace:
         return (time.perf_counter() - began) / count
 
 
-def _looking(config: RunConfig, backbone: Pretrained, shape: tuple[int, ...]) -> float:
+def _looking(config: RunConfig, backbone: Pretrained) -> float:
     """Seconds that a frozen backbone looks at an image."""
-    runtime = choose_runtime(config.device, config.precision)
+    runtime, shape = choose_runtime(config.device, config.precision), (backbone.channels, backbone.side, backbone.side)
     dtype = torch.bfloat16 if runtime.precision == "bfloat16" else torch.float32
     network = frozen(backbone.backbone, channels=shape[0], side=shape[-1], dtype=dtype).to(runtime.device)
     images = torch.rand((_FEW, *shape), generator=_draw()).to(runtime.device)

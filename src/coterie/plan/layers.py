@@ -6,7 +6,7 @@ pretrained backbone wants, the recipe, what the user said, and what this machine
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +15,9 @@ from coterie.data.base import Outline
 from coterie.errors import UsageError, unknown
 from coterie.methods import learns, method_type
 from coterie.nn.backbones import backbone_names
-from coterie.nn.pretrained import Pretrained, is_pretrained
-from coterie.nn.pretrained.base import USUAL_SIDE
+from coterie.nn.pretrained import Pretrained, is_pretrained, parts_of
+from coterie.nn.pretrained.base import USUAL_SIDE, joined_labels
+from coterie.nn.pretrained.known import KNOWN
 from coterie.plan.defaults import (
     default_augmentation,
     default_options,
@@ -80,12 +81,14 @@ class Layers:
     machine: Layer
     backbone: Layer = Layer()
 
-    def seeing(self, pretrained: Pretrained) -> Layers:
-        """With what an opened backbone wants of its images."""
-        if not pretrained.side:
+    def seeing(self, backbones: Sequence[Pretrained]) -> Layers:
+        """With what opened backbones want of their images: a size, or each its own."""
+        sides = {each.side for each in backbones} - {0}
+        if not sides:
             return self
-        values = {"data.side": pretrained.side, "train.embed_batch": embedding_batch(pretrained.side)}
-        return replace(self, backbone=Layer(f"backbone {pretrained.label}", values))
+        side = 0 if len(sides) > 1 else max(sides)
+        values = {"data.side": side, "train.embed_batch": embedding_batch(max(sides))}
+        return replace(self, backbone=Layer(f"backbone {joined_labels(backbones)}", values))
 
 
 def told(request: Request) -> Told:
@@ -140,12 +143,17 @@ def settle(layers: Layers, count: int) -> tuple[RunConfig, dict[str, str]]:
 
 
 def check_backbone(name: str) -> None:
-    """Raise a UsageError if a backbone is neither one of coterie's own, nor pretrained, nor none at all."""
-    if name in (NO_BACKBONE, *backbone_names()) or is_pretrained(name):
+    """Raise a UsageError if a backbone is neither one of coterie's own, nor pretrained ones, nor none at all."""
+    if name in (NO_BACKBONE, *backbone_names()):
         return
-    if "/" in name:
-        raise UsageError(f"there is no file or run {name}; a model of the hub is written hf:{name}")
-    raise unknown("backbone", name, backbone_names())
+    for part in parts_of(name):
+        if part in backbone_names():
+            raise UsageError(f"--backbone {name}: {part} has learnt nothing yet, and goes with no other")
+        if is_pretrained(part):
+            continue
+        if "/" in part:
+            raise UsageError(f"there is no file or run {part}; a model of the hub is written hf:{part}")
+        raise unknown("backbone", part, [*backbone_names(), *KNOWN])
 
 
 def stacked(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:

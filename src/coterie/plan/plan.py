@@ -11,9 +11,10 @@ from coterie.config import flat, plain, read
 from coterie.data.base import Outline, Source
 from coterie.data.feeding.features import Features
 from coterie.data.sources import open_source
+from coterie.data.sources.pack import in_spaces
 from coterie.errors import UsageError
 from coterie.methods import method_type
-from coterie.nn.pretrained import Pretrained, is_pretrained, open_pretrained
+from coterie.nn.pretrained import Pretrained, is_pretrained, open_backbones
 from coterie.nn.pretrained.packages import best_at_hand
 from coterie.plan.estimate import Estimate, estimate
 from coterie.plan.layers import Told, lay, settle, told
@@ -29,7 +30,8 @@ class Plan:
     Args:
         config: every setting.
         source: opened, and looked at as far as `outline` tells.
-        backbone: the pretrained one, opened, if there is one.
+        backbones: the pretrained ones, opened, if there are any: one for a method on images to train, or any number
+            for a method on features to look by.
         origins: of the settings by full name, as far as a layer set them; the others are the method's or defaults.
         differing: settings of a run to be resumed that the request wants otherwise: both values by name.
     """
@@ -37,7 +39,7 @@ class Plan:
     config: RunConfig
     source: Source
     outline: Outline
-    backbone: Pretrained | None
+    backbones: tuple[Pretrained, ...]
     origins: Mapping[str, str]
     differing: Mapping[str, tuple[Any, Any]]
 
@@ -49,7 +51,7 @@ class Plan:
     @cached_property
     def estimate(self) -> Estimate:
         """What the run will take here, measured on this machine by a step of it."""
-        return estimate(self.config, self.outline, self.backbone)
+        return estimate(self.config, self.outline, self.backbones)
 
     def settings(self) -> Iterator[tuple[str, Any, str]]:
         """Every setting: its full name, its value, and where that comes from."""
@@ -90,13 +92,20 @@ def plan(
     layers = lay(request, said, outline)
     config, origins = settle(layers, outline.count)
     if saved is not None:
-        opened = None if finished else reopened(saved, note)
+        opened = () if finished else reopened(saved, note)
+        source = _in_spaces(source, saved)
         return Plan(saved, source, outline, opened, {}, _differing(saved, config, said))
     _check_kind(source, config)
+    source = _in_spaces(source, config)
     opened = _open(config.backbone, said.get("data.side"), note)
-    if opened is not None:
+    if len(opened) > 1 and method_type(config.method).inputs == "images":
+        raise UsageError(
+            f"{config.method} trains its backbone, and --backbone {config.backbone} names {len(opened)}: name one, or "
+            "a method on features, such as --method kmeans or turtle"
+        )
+    if opened:
         config, origins = settle(layers.seeing(opened), outline.count)
-        opened = replace(opened, side=config.data.side)
+    opened = _sized(opened, config.data.side)
     _check_words(config, opened)
     return Plan(config, source, outline, opened, origins, {})
 
@@ -127,17 +136,32 @@ def _reading(said: Told, request: Request) -> dict[str, Any]:
     return {name: getattr(known, name) for name in READING}
 
 
-def _open(name: str, side: int | None, note: Callable[[str], None]) -> Pretrained | None:
-    """A pretrained backbone; that comes late, as fetching it may take long."""
+def _open(name: str, side: int | None, note: Callable[[str], None]) -> tuple[Pretrained, ...]:
+    """Pretrained backbones; that comes late, as fetching them may take long."""
     if not is_pretrained(name):
-        return None
+        return ()
     note(f"opening {name}")
-    return open_pretrained(name, side=side)
+    return open_backbones(name, side=side or None)
 
 
-def reopened(saved: RunConfig, note: Callable[[str], None] = lambda _: None) -> Pretrained | None:
-    """The pretrained backbone of a run that goes on, if it has one, for images of the run's size."""
-    return _open(saved.backbone, saved.data.side, note)
+def _sized(backbones: tuple[Pretrained, ...], side: int) -> tuple[Pretrained, ...]:
+    """Backbones for images of one side, or each of its own where that is 0; the largest for one that takes any."""
+    largest = max((each.side for each in backbones), default=0)
+    return tuple(replace(each, side=side or each.side or largest) for each in backbones)
+
+
+def reopened(saved: RunConfig, note: Callable[[str], None] = lambda _: None) -> tuple[Pretrained, ...]:
+    """The pretrained backbones of a run that goes on, if it has any, for images of the run's size."""
+    return _sized(_open(saved.backbone, saved.data.side, note), saved.data.side)
+
+
+def _in_spaces(source: Source, config: RunConfig) -> Source:
+    """A source of features with the spaces its run was told of."""
+    if not config.data.spaces:
+        return source
+    if not isinstance(source, Features):
+        raise UsageError("option 'data.spaces' goes with a source of features: of images, every backbone makes a space")
+    return in_spaces(source, config.data.spaces, "option 'data.spaces'")
 
 
 def _check_kind(source: Source, config: RunConfig) -> None:
@@ -155,15 +179,14 @@ def _check_kind(source: Source, config: RunConfig) -> None:
     elif on_features and config.backbone == NO_BACKBONE:
         raise UsageError(
             f"{method} groups features: with images, say what makes them by --backbone hf:NAME, timm:NAME, a file of "
-            "weights or a run; or give an .npz with `features`"
+            "weights or a run, several joined by +; or give an .npz with `features`"
         )
 
 
-def _check_words(config: RunConfig, backbone: Pretrained | None) -> None:
+def _check_words(config: RunConfig, backbones: tuple[Pretrained, ...]) -> None:
     """Raise a UsageError where words are given that nothing can read."""
-    if not config.words or (
-        backbone is not None and backbone.reader and method_type(config.method).inputs == "features"
-    ):
+    on_features = method_type(config.method).inputs == "features"
+    if not config.words or (on_features and any(each.reader for each in backbones)):
         return
     raise UsageError(
         f"--words are read by a CLIP that is taken as it is, and {config.method} on {config.backbone} is none: add "

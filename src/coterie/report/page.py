@@ -67,7 +67,7 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
         curves=curves(folder.read_metrics()),
         settings=printable(folder.config.read_text(encoding="utf-8", errors="replace")),
         skipped=folder.read_skipped(),
-        pixelated=config.data.side <= PIXEL_ART,
+        pixelated=0 < config.data.side <= PIXEL_ART,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
         content={**page_content(assignments, rows, atlas, sheets), "words": as_json(words)},

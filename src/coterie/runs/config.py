@@ -37,11 +37,14 @@ class DataConfig:
 
     Args:
         source: what was given, see `coterie.data.sources.open_source`.
-        side: pixels of the square each image becomes; 0 where the source holds features.
+        side: pixels of the square each image becomes; 0 where the source holds features, or where it is looked at by
+            several backbones, each with a side of its own.
         labels_from_folders: take class folders as labels, for evaluation only.
         normalisation: the mean and deviation taken out of every channel: "images" for their own, "imagenet", "cifar10"
             or "cifar100" for what is usual there, "auto" for what a pretrained backbone wants, else "images".
         subset, image_column, label_column: of a data set of the hub; empty chooses, see `coterie.data.sources.hub`.
+        spaces: widths of several feature spaces that lie side by side in a source of features; empty for those the
+            source tells of.
     """
 
     source: str
@@ -51,6 +54,7 @@ class DataConfig:
     subset: str = ""
     image_column: str = ""
     label_column: str = ""
+    spaces: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.normalisation not in ("auto", "images", *STATISTICS):
@@ -71,8 +75,8 @@ class RunConfig:
         data, augment, train: the sections' own settings.
         options: an instance of the method's `Config`.
         backbone: what looks at the images: one of coterie's own by name, or a pretrained one, see
-            `coterie.nn.pretrained`. Methods on images train it, methods on features take it frozen; "none" where the
-            source holds features.
+            `coterie.nn.pretrained`. Methods on images train it, methods on features take it frozen, or several joined
+            by `+`; "none" where the source holds features.
         seed: same seed, same machine, same result.
         device, precision: as `coterie.train.runtime` resolved them.
         deterministic: the same result every time also on an accelerator.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,8 @@ class Blueprint:
     """What it takes to build a method's networks again.
 
     `options` is an instance of the method's `Config`; `shape` that of one input, (C, S, S) or (D,); `architecture` that
-    of a backbone that came with weights, where `backbone` says from where; None for coterie's own by name.
+    of a backbone that came with weights, where `backbone` says from where; None for coterie's own by name. `spaces` are
+    the widths of the feature spaces in an input where there are several.
     """
 
     method: str
@@ -34,6 +36,7 @@ class Blueprint:
     shape: tuple[int, ...]
     clusters: int
     architecture: Architecture | None = None
+    spaces: tuple[int, ...] = ()
 
     def build(self, seed: int = 0, *, backbone: nn.Module | None = None) -> Method:
         """The method with fresh weights, but for those of a `backbone` that is given."""
@@ -43,7 +46,7 @@ class Blueprint:
             self.method,
             self.options,
             backbone=backbone or self.backbone,
-            shape=self.shape,
+            shape=self.spaces or self.shape,
             n_clusters=self.clusters,
             seed=seed,
         )
@@ -71,8 +74,8 @@ class Model:
         normalisation: what images go through before them; None for features.
         groups: centers, concentration and outlier score.
         precision: of the backbone, "float32" or "bfloat16".
-        backbone: what makes features of images, frozen, for a method on features that was given images.
-        words: suggested for each group, where the backbone knows words.
+        backbones: what make features of images, frozen, for a method on features that was given images: a space each.
+        words: suggested for each group, where a backbone knows words.
     """
 
     blueprint: Blueprint
@@ -80,7 +83,7 @@ class Model:
     normalisation: Normalisation | None
     groups: Groups
     precision: str
-    backbone: Pretrained | None = None
+    backbones: tuple[Pretrained, ...] = ()
     words: Words = ()
 
     def embed(self, rows: Rows, *, on_rows: Callable[[int], None] = lambda _: None) -> Embedded:
@@ -94,9 +97,9 @@ class Model:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of what it groups: an image (C, S, S), or a feature vector (D,) where nothing makes features of images."""
-        kept = self.backbone
-        return self.blueprint.shape if kept is None else (kept.channels, kept.side, kept.side)
+        """Of what it groups: a feature vector (D,), or an image (C, S, S) as the backbone of most pixels takes it."""
+        shapes = [(each.channels, each.side, each.side) for each in self.backbones]
+        return max(shapes, key=math.prod, default=self.blueprint.shape)
 
 
 def embedding_batch(side: int) -> int:

@@ -12,11 +12,20 @@ from coterie.cluster.groups import Groups
 from coterie.cluster.outliers import OutlierScore
 from coterie.config import plain, read
 from coterie.data.feeding.augment import Normalisation
+from coterie.data.feeding.features import check_spaces
 from coterie.errors import CoterieError, UsageError
 from coterie.files import write_json
 from coterie.methods import method_type
+from coterie.nn.pretrained import Pretrained
 from coterie.nn.pretrained.own_runs import check_shape
-from coterie.nn.pretrained.saved import BACKBONE_FILES, check_fits, load_backbone, save_backbone, write_tensors
+from coterie.nn.pretrained.saved import (
+    BACKBONE_FILES,
+    backbone_folders,
+    check_fits,
+    load_backbone,
+    save_backbones,
+    write_tensors,
+)
 from coterie.runs.config import NO_BACKBONE
 from coterie.runs.model import Blueprint, Model
 from coterie.runs.words import as_json, checked_words
@@ -26,15 +35,13 @@ from coterie.untrusted import read_json
 FORMAT = 4
 _GROUPS = ("centers", "concentration")
 _OUTLIERS = ("whitening", "references", "nearer", "fence")
-# The folder beside the model of what makes its features.
-_BACKBONE = "backbone"
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 # What the description is called where `coterie export --hub` wrote the model.
 HUB_DESCRIPTION = "config.json"
 
 
 def save_model(model: Model, folder: Path) -> None:
-    """Write `model.json` and `model.safetensors` into `folder`, which is made; a frozen backbone beside them.
+    """Write `model.json` and `model.safetensors` into `folder`, which is made; frozen backbones beside them.
 
     Raises:
         CoterieError: the folder cannot be written.
@@ -43,8 +50,7 @@ def save_model(model: Model, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CoterieError(f"{folder} cannot be made: {error.strerror}") from None
-    if model.backbone is not None:
-        save_backbone(model.backbone, folder / _BACKBONE)
+    save_backbones(model.backbones, folder)
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
     tensors |= {f"groups.{name}": getattr(model.groups, name) for name in _GROUPS}
     tensors |= {f"outliers.{name}": getattr(model.groups.outlier_score, name) for name in _OUTLIERS}
@@ -72,11 +78,13 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     """
     description = read_description(folder)
     try:
-        values = {"architecture": None, **description}
+        values = {"architecture": None, "spaces": [], **description}
         values = {name: values[name] for name in Blueprint.__dataclass_fields__}
         check_shape(values["shape"])
         options = read(method_type(values["method"]).Config, values["options"], where="options")
         blueprint = read(Blueprint, {**values, "options": options})
+        if blueprint.spaces:
+            check_spaces(blueprint.spaces, blueprint.shape[0], "its description")
         given = description["normalisation"]
         normalisation = None if given is None else read(Normalisation, given)
         tensors = safetensors.torch.load_file(folder / WEIGHTS)
@@ -102,8 +110,20 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     parts = {name: part.to(runtime.device) for name, part in parts.items()}
     groups = Groups(**parts, outlier_score=outlier_score, metric=method.metric)
     frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
-    backbone = load_backbone(folder / _BACKBONE) if frozen else None
-    return Model(blueprint, method, normalisation, groups, chosen, backbone, words)
+    backbones = _backbones(folder, blueprint) if frozen else ()
+    return Model(blueprint, method, normalisation, groups, chosen, backbones, words)
+
+
+def _backbones(folder: Path, blueprint: Blueprint) -> tuple[Pretrained, ...]:
+    """What makes the features of a model, a space each.
+
+    Raises:
+        UsageError: a library that builds one is not installed. CoterieError: they are damaged, or not the model's.
+    """
+    backbones = tuple(load_backbone(path) for path in backbone_folders(folder))
+    if tuple(each.backbone.features for each in backbones) != (blueprint.spaces or blueprint.shape):
+        raise CoterieError(f"the model in {folder} is damaged (its backbones make other features): fit it again")
+    return backbones
 
 
 def saved_files(folder: Path) -> dict[str, Path]:
@@ -114,8 +134,8 @@ def saved_files(folder: Path) -> dict[str, Path]:
     """
     files = {HUB_DESCRIPTION: _description_file(folder), WEIGHTS: folder / WEIGHTS}
     # What else lies there was not read with the model, and is not passed on.
-    found = (folder / _BACKBONE / name for name in BACKBONE_FILES)
-    return files | {f"{_BACKBONE}/{path.name}": path for path in found if path.is_file()}
+    found = (path / name for path in backbone_folders(folder) for name in BACKBONE_FILES)
+    return files | {f"{path.parent.name}/{path.name}": path for path in found if path.is_file()}
 
 
 def _precision(device: str, saved: str) -> str:

@@ -1,7 +1,8 @@
-"""Suggested words for groups: what a backbone's vocabulary says of the images in each. Never applied by itself."""
+"""Suggested words for groups: what vocabularies of backbones say of the images in each. Never applied by itself."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,23 +34,24 @@ class Word:
 Words = tuple[tuple[Word, ...], ...]
 
 
-def words_of_groups(vocabulary: Vocabulary, features: Tensor, clusters: Tensor, n_clusters: int) -> Words:
+def words_of_groups(speaking: Sequence[tuple[Vocabulary, Tensor]], clusters: Tensor, n_clusters: int) -> Words:
     """Up to three words for each group: those of at least a tenth of it, and of more of it than of all images together.
 
     A word that is as common everywhere tells no group from the others.
 
     Args:
-        features: (N, F), of the vocabulary's backbone.
+        speaking: vocabularies of the same words, each with the features (N, F) of its backbone; each has as much say.
         clusters: (N,) int64.
         n_clusters: K.
     """
-    shares = vocabulary.shares(features, clusters, n_clusters)
+    words = speaking[0][0].words
+    shares = torch.stack([each.shares(features, clusters, n_clusters) for each, features in speaking]).mean(dim=0)
     sizes = torch.bincount(clusters, minlength=n_clusters)
     usual = sizes.to(shares.dtype) @ shares / max(1, len(clusters))
     telling = shares.masked_fill((shares < _LEAST_SHARE) | (shares <= usual), 0)
-    best = telling.topk(min(_MOST, len(vocabulary.words)), dim=1)
+    best = telling.topk(min(_MOST, len(words)), dim=1)
     return tuple(
-        tuple(Word(vocabulary.words[place], round(share, 4)) for share, place in zip(*row, strict=True) if share > 0)
+        tuple(Word(words[place], round(share, 4)) for share, place in zip(*row, strict=True) if share > 0)
         for row in zip(best.values.tolist(), best.indices.tolist(), strict=True)
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from coterie.cluster.spaces import as_one
 from coterie.data.feeding.features import Features
 from coterie.data.reading.cache import read_images
 from coterie.data.sources import open_source
@@ -42,7 +43,7 @@ def _points(source: str, listener: Listener, reading: Mapping[str, Any]) -> Tens
     """Rows (N, D) to be compared by their distance; those of a run's embeddings are of unit length."""
     opened = open_source(source, **reading, note=listener.note)
     if isinstance(opened, Features):
-        return torch.from_numpy(opened.values)
+        return as_one(torch.from_numpy(opened.values), opened.widths)
     listener.note("judging images by their pixels; the embeddings of a run tell more: coterie choose-k RUN")
     store, _ = read_images(opened, min(_SIDE, max(8, opened.outline().side)))
     return torch.from_numpy(store.images).flatten(1).float() / 255

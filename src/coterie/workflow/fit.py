@@ -57,7 +57,7 @@ def fit(
     with tracking:
         planned, rows = material.plan, material.rows
         with _withdrawn(attempt):
-            learnt = learn(planned.config, rows, planned.backbone, attempt)
+            learnt = learn(planned.config, rows, planned.backbones, attempt)
             fitted = group(planned.config, rows, learnt, attempt)
         summary = write(planned, rows, fitted, attempt)
         tracking.conclude(summary)

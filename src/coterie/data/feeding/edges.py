@@ -69,7 +69,7 @@ class EdgeFeed(PointFeed):
         self.steps_per_epoch = config.steps_per_epoch
         self.held_out = _held_out(len(features), config.held_out, seed).to(device)
         places = (~self.held_out).nonzero().squeeze(1)
-        graph = _graph(self.points[places], config.neighbours)
+        graph = _graph(self.comparable[places], config.neighbours)
         repeats = graph.repeats(config.repeats)
         self.heads, self.tails = (places[ends[repeats > 0]] for ends in (graph.rows, graph.columns))
         self._ends_at = repeats[repeats > 0].cumsum(dim=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ class Features(OneByOne):
         labels: (N,) int64, −1 where unknown; None where no label is known. Only ever used for evaluation.
         class_names: names of the labels 0, 1, …
         skipped: what was left out; nothing.
-        origin: fingerprint of the images they were made of; None for features that were given.
+        origins: for each space a fingerprint of the images and of what made features of them; none if they were given.
+        spaces: widths of several spaces that lie side by side in a row, see `coterie.cluster.spaces`; empty for one.
     """
 
     values: npt.NDArray[np.float32]
@@ -34,10 +35,16 @@ class Features(OneByOne):
     labels: npt.NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
     skipped: list[Skipped] = field(default_factory=list)
-    origin: int | None = None
+    origins: tuple[int, ...] = ()
+    spaces: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of its spaces, also where it is one."""
+        return self.spaces or self.shape
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,9 +57,10 @@ class Features(OneByOne):
 
     def fingerprint(self) -> int:
         """A number that changes when a value or a key does, or the images they were made of."""
-        if self.origin is not None:
-            return self.origin  # Made again, the features may differ in their last bits.
-        names = zlib.crc32("\n".join(self.keys).encode("utf-8", "surrogatepass"))
+        told = repr((self.spaces, self.origins)) + "\n".join(self.keys)
+        names = zlib.crc32(told.encode("utf-8", "surrogatepass"))
+        if self.origins:
+            return names  # Made again, the features may differ in their last bits.
         return zlib.crc32(np.ascontiguousarray(self.values).tobytes(), names)
 
     def identity(self) -> None:
@@ -63,6 +71,29 @@ class Features(OneByOne):
 
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:  # noqa: ARG002
         raise Unreadable("a feature vector has no picture")
+
+
+def side_by_side(parts: Sequence[Features]) -> Features:
+    """What several backbones made of the same images, a space each; images that one of them lacks are left out."""
+    if len(parts) == 1:
+        return parts[0]
+    places = [{key: place for place, key in enumerate(part.keys)} for part in parts]
+    keys = [key for key in parts[0].keys if all(key in known for known in places)]
+    rows = [np.array([known[key] for key in keys], dtype=np.int64) for known in places]
+    return replace(
+        parts[0],
+        values=np.concatenate([part.values[kept] for part, kept in zip(parts, rows, strict=True)], axis=1),
+        keys=keys,
+        labels=None if parts[0].labels is None else parts[0].labels[rows[0]],
+        origins=sum((part.origins for part in parts), ()),
+        spaces=tuple(part.shape[0] for part in parts),
+    )
+
+
+def check_spaces(spaces: Sequence[int], width: int, name: str) -> None:
+    """Raise a UsageError unless these are the widths of spaces that make up a row of `width` numbers."""
+    if any(each < 1 for each in spaces) or sum(spaces) != width:
+        raise UsageError(f"{name}: spaces of {list(spaces)} columns do not make up {width} features")
 
 
 def checked_features(values: Any, name: str) -> npt.NDArray[np.float32]:

@@ -62,7 +62,7 @@ class PairFeed(PointFeed):
             raise UsageError("neighbours take at least 2 points, and there is 1")
         self.batch_size = min(batch_size, len(features))
         self.steps_per_epoch = len(features) // self.batch_size
-        self.neighbours = cosine_neighbours(self.points, pairing.count(len(features)))
+        self.neighbours = cosine_neighbours(self.comparable, pairing.count(len(features)))
 
     def batches(self, epoch: int, *, weights: Tensor | None = None) -> Iterator[tuple[Tensor, list[Tensor]]]:  # noqa: ARG002
         """Places (n,) of points, and the features (n, D) of these and of their partners, of every batch of an epoch."""

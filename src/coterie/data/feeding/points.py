@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from coterie.cluster.spaces import as_one
 from coterie.data.feeding.features import Features
 from coterie.processes import processes
 
@@ -28,9 +29,15 @@ class PointFeed:
         self.device = device
         self.seed = seed
         self.points = torch.from_numpy(features.values).to(device)
+        self._spaces = features.widths
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @property
+    def comparable(self) -> Tensor:
+        """All points (N, D), whose distances mean something also where they lie in several spaces."""
+        return as_one(self.points, self._spaces)
 
     def batches(self, epoch: int, *, weights: Tensor | None = None) -> Iterator[tuple[Tensor, list[Tensor]]]:
         """Places (n,), and features (n, D) for each view, of every batch of an epoch."""

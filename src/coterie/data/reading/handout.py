@@ -34,7 +34,7 @@ def hand_out(rows: Rows, folder: Path) -> None:
     else:
         write_atomically(folder / "values.npy", lambda stream: np.save(stream, values))
     if isinstance(rows, Features):
-        about["origin"] = rows.origin
+        about |= {"origins": rows.origins, "spaces": rows.spaces}
     write_json(folder / "about.json", about)
 
 
@@ -50,7 +50,8 @@ def take(folder: Path) -> Rows:
         if "shape" in about:
             values = values[tuple(slice(length) for length in about["shape"])]
         if about["kind"] == "features":
-            return Features(np.ascontiguousarray(values), about["keys"], origin=about["origin"])
+            origins, spaces = tuple(about["origins"]), tuple(about["spaces"])
+            return Features(np.ascontiguousarray(values), about["keys"], origins=origins, spaces=spaces)
         return Store(values, about["keys"])
     except Exception as error:  # Half-written or tampered files raise nearly anything.
         raise CoterieError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from coterie.data.base import Source
-from coterie.data.feeding.features import Features, checked_features
+from coterie.data.feeding.features import Features, check_spaces, checked_features
 from coterie.data.sources.arrays import ArraySource, checked_keys, numbered_labels
 from coterie.errors import UsageError
 from coterie.untrusted import open_pack
@@ -28,6 +29,7 @@ def read_pack(stream: BinaryIO, name: str) -> Source:
                 raise UsageError(f"{name} holds no array 'images' or 'features' (it holds {found})")
             values = pack[kind]
             beside: dict[str, Any] = {kind: pack[kind] for kind in ("labels", "keys", "class_names") if kind in pack}
+            spaces = pack.get("spaces", ())
     except UsageError:
         raise
     except Exception as error:  # A damaged archive raises nearly anything; object arrays raise ValueError.
@@ -35,7 +37,24 @@ def read_pack(stream: BinaryIO, name: str) -> Source:
     if "keys" in beside:
         beside["keys"] = [str(key) for key in np.ravel(beside["keys"])]
     beside["class_names"] = tuple(str(label) for label in np.ravel(beside.get("class_names", ())))
-    return ArraySource(values, **beside, name=name) if kind == "images" else given_features(values, beside, name)
+    if kind == "images":
+        return ArraySource(values, **beside, name=name)
+    widths = np.ravel(spaces)
+    if len(widths) and widths.dtype.kind not in "iu":
+        raise UsageError(f"{name}: spaces must be whole numbers, not {widths.dtype}")
+    return in_spaces(given_features(values, beside, name), widths.tolist(), name)
+
+
+def in_spaces(features: Features, spaces: Sequence[int], name: str) -> Features:
+    """Features with the widths of the spaces that lie side by side in them; without any, as they are.
+
+    Raises:
+        UsageError: the spaces do not make up the features.
+    """
+    if not spaces:
+        return features
+    check_spaces(spaces, features.shape[0], name)
+    return replace(features, spaces=tuple(spaces))
 
 
 def given_features(values: Any, beside: Mapping[str, Any], name: str) -> Features:

@@ -83,6 +83,11 @@ class Pretrained:
         return replace(self, vocabulary=None, reader=None)
 
 
+def joined_labels(backbones: Sequence[Pretrained]) -> str:
+    """The labels of backbones that look at the same images, as a user names several."""
+    return "+".join(each.label for each in backbones)
+
+
 def width(backbone: nn.Module, name: str, channels: int, side: int) -> int:
     """How many features a backbone makes of an image, found by showing it one.
 

@@ -11,6 +11,7 @@ import safetensors.torch
 from coterie.config import read, shortened
 from coterie.errors import CoterieError, UsageError
 from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, MOST_SIDE, Architecture
+from coterie.nn.pretrained.saved import backbone_folders
 
 # The target network, where there is one, is what embeds.
 _ENCODERS = ("method.target_encoder.backbone.", "method.encoder.backbone.")
@@ -30,14 +31,9 @@ def is_run(name: str) -> bool:
     return (Path(name) / "model" / "model.json").is_file()
 
 
-def frozen_part(name: str) -> Path:
-    """Where a run that took its features from a frozen backbone keeps that."""
-    return Path(name) / "model" / "backbone"
-
-
-def is_frozen(name: str) -> bool:
-    """Whether a run took its features from a frozen backbone."""
-    return (frozen_part(name) / "backbone.json").is_file()
+def frozen_parts(name: str) -> list[Path]:
+    """Where a run that took its features from frozen backbones keeps those."""
+    return backbone_folders(Path(name) / "model")
 
 
 def read_run(name: str) -> tuple[Architecture, dict[str, Any], int, tuple[float, ...], tuple[float, ...]]:

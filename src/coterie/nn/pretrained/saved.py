@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,22 @@ def save_backbone(pretrained: Pretrained, folder: Path) -> None:
             "words": [] if vocabulary is None else list(vocabulary.words),
         },
     )
+
+
+def save_backbones(backbones: Sequence[Pretrained], folder: Path) -> None:
+    """Write each backbone into a folder of its own within `folder`, the folder of a model."""
+    for place, backbone in enumerate(backbones):
+        save_backbone(backbone, folder / _named(place))
+
+
+def backbone_folders(folder: Path) -> list[Path]:
+    """Where the backbones of the model in `folder` lie, in their order."""
+    paths = (folder / _named(place) for place in itertools.count())
+    return list(itertools.takewhile(lambda path: (path / BACKBONE_FILES[0]).is_file(), paths))
+
+
+def _named(place: int) -> str:
+    return f"backbone-{place + 1}" if place else "backbone"
 
 
 def load_backbone(folder: Path) -> Pretrained:

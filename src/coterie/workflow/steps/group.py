@@ -12,6 +12,7 @@ from torch import Tensor
 
 from coterie.cluster.groups import Grouping, by_size, fit_groups
 from coterie.cluster.kmeans import Metric, kmeans
+from coterie.cluster.spaces import in_spaces
 from coterie.data.base import Rows
 from coterie.data.feeding.features import Features
 from coterie.errors import CoterieError
@@ -60,17 +61,23 @@ def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fi
         groups = fit_groups(embedded.embeddings, embedded.features, labels, config.clusters, metric=method.metric)
         model = Model(learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen)
         grouping = model.group(embedded)
-        model = replace(model, words=_words(rows, grouping, learnt, config.clusters))
+        model = replace(model, words=_words(rows, grouping, learnt, config))
         seconds = learnt.seconds + time.perf_counter() - began
         return Fitted(model, embedded, grouping, seconds, learnt.held_out)
 
 
-def _words(rows: Rows, grouping: Grouping, learnt: Learnt, n_clusters: int) -> Words:
-    """What the backbone's own features, which a head may have changed since, say of each group."""
-    vocabulary = None if learnt.frozen is None else learnt.frozen.vocabulary
-    if vocabulary is None or not isinstance(rows, Features):
+def _words(rows: Rows, grouping: Grouping, learnt: Learnt, config: RunConfig) -> Words:
+    """What the backbones' own features, which a head may have changed since, say of each group.
+
+    Of backbones that know other words than each other, those speak that know the words given, or else the first's.
+    """
+    if not learnt.frozen or not isinstance(rows, Features):
         return ()
-    return words_of_groups(vocabulary, torch.from_numpy(rows.values), grouping.clusters.cpu(), n_clusters)
+    columns = in_spaces(torch.from_numpy(rows.values), rows.widths)
+    known = [(one.vocabulary, own) for one, own in zip(learnt.frozen, columns, strict=True) if one.vocabulary]
+    words = config.words or next((vocabulary.words for vocabulary, _ in known), ())
+    speaking = [(vocabulary, own) for vocabulary, own in known if vocabulary.words == words]
+    return words_of_groups(speaking, grouping.clusters.cpu(), config.clusters) if speaking else ()
 
 
 def _final_labels(embedded: Embedded, config: RunConfig, metric: Metric) -> Tensor:

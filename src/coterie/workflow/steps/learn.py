@@ -20,6 +20,7 @@ from coterie.data.reading.store import Store
 from coterie.failures import translating
 from coterie.methods import Method, learns
 from coterie.nn.pretrained import Pretrained
+from coterie.nn.pretrained.base import joined_labels
 from coterie.processes import processes
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Blueprint
@@ -37,7 +38,7 @@ class Learnt:
     """Trained networks, how they are built again, what images go through before them, and the seconds it took.
 
     `seconds` are those of all attempts. `held_out` (N,) bool marks what was kept out of learning; None where nothing
-    was. `frozen` is what makes features of images, for a method on features.
+    was. `frozen` are what make features of images, for a method on features.
     """
 
     blueprint: Blueprint
@@ -45,17 +46,17 @@ class Learnt:
     normalisation: Normalisation | None
     seconds: float
     held_out: npt.NDArray[np.bool_] | None = None
-    frozen: Pretrained | None = None
+    frozen: tuple[Pretrained, ...] = ()
 
 
-def learn(config: RunConfig, rows: Rows, backbone: Pretrained | None, attempt: Attempt) -> Learnt:
+def learn(config: RunConfig, rows: Rows, backbones: tuple[Pretrained, ...], attempt: Attempt) -> Learnt:
     """Train on images or features.
 
     Args:
         config: of the run.
         rows: at least as many as clusters.
-        backbone: the pretrained one, if any: for a method on images to start from, and then used up; or what made
-            the features.
+        backbones: the pretrained ones, if any: one for a method on images to start from, which is then used up; or
+            what made the features.
         attempt: a checkpoint in its folder is resumed.
 
     Raises:
@@ -65,13 +66,13 @@ def learn(config: RunConfig, rows: Rows, backbone: Pretrained | None, attempt: A
     runtime = runtime_of(config)
     attempt.listener.shared = processes().count > 1
     with translating(), runtime.rules():
-        trained = backbone if isinstance(rows, Store) else None
-        blueprint = blueprint_of(config, rows.shape, backbone, trained=trained is not None)
+        trained = backbones[0] if backbones and isinstance(rows, Store) else None
+        blueprint = blueprint_of(config, rows, backbones)
         method = blueprint.build(config.seed, backbone=None if trained is None else trained.backbone)
         method.check(len(rows))
         runtime.prepare(method)
-        normalisation = normalisation_of(rows, config.data.normalisation, backbone) if isinstance(rows, Store) else None
-        frozen = None if isinstance(rows, Store) else backbone
+        normalisation = normalisation_of(rows, config.data.normalisation, trained) if isinstance(rows, Store) else None
+        frozen = () if isinstance(rows, Store) else backbones
         if isinstance(rows, Features):
             method.begin(torch.from_numpy(rows.values).to(runtime.device))
         began = time.perf_counter()
@@ -88,11 +89,12 @@ def runtime_of(config: RunConfig) -> Runtime:
     return choose_runtime(config.device, config.precision, deterministic=config.deterministic, compiled=config.compiled)
 
 
-def blueprint_of(config: RunConfig, shape: tuple[int, ...], backbone: Pretrained | None, *, trained: bool) -> Blueprint:
-    """How the networks of a run are built; `trained` where a pretrained backbone is among them."""
-    name = config.backbone if backbone is None else backbone.label
-    architecture = backbone.architecture if backbone is not None and trained else None
-    return Blueprint(config.method, config.options, name, shape, config.clusters, architecture)
+def blueprint_of(config: RunConfig, rows: Rows, backbones: tuple[Pretrained, ...]) -> Blueprint:
+    """How the networks of a run are built; a pretrained backbone is among them where it learnt from images."""
+    name = joined_labels(backbones) or config.backbone
+    architecture = backbones[0].architecture if backbones and isinstance(rows, Store) else None
+    spaces = rows.spaces if isinstance(rows, Features) else ()
+    return Blueprint(config.method, config.options, name, rows.shape, config.clusters, architecture, spaces)
 
 
 def _run_loop(method: Method, feed: ImageFeed | PointFeed, rows: Rows, config: RunConfig, attempt: Attempt) -> float:

@@ -1,4 +1,4 @@
-"""A frozen backbone looks at images: features, made once and kept."""
+"""Frozen backbones look at images: features, made once and kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def look(
     """Features (N, D) of every image.
 
     They are taken from the file `kept`, or from the user's cache, if those hold what this backbone made of the same
-    images; otherwise they are made, and written to both.
+    images; otherwise they are made, and written to the cache.
     """
     fingerprint = _fingerprint(store, backbone, runtime)
     entry = cache_entry(f"features {fingerprint}")
@@ -43,17 +43,14 @@ def look(
     if values is None and entry is not None and (found := kept_values(entry)) is not None:
         values = found[0] if found[0].dtype == np.float32 and len(found[0]) == len(store) else None
         if values is not None:
-            listener.note(f"looked at before: features taken from the cache in {entry.parent}")
+            listener.note(f"looked at before: features of {backbone.label} taken from the cache in {entry.parent}")
     if values is None:
         began = time.monotonic()
         values = _made(store, backbone, runtime, listener)
         if entry is not None and time.monotonic() - began >= _WORTH_SECONDS:
             with contextlib.suppress(OSError):
                 keep_values(entry, values, {})
-    features = Features(values, store.keys, store.labels, store.class_names, origin=fingerprint)
-    if kept is not None:
-        write_features(features, kept)
-    return features
+    return Features(values, store.keys, store.labels, store.class_names, origins=(fingerprint,))
 
 
 def normalisation_of(store: Store, named: str, backbone: Pretrained | None) -> Normalisation:
@@ -99,14 +96,15 @@ def write_features(features: Features, path: Path) -> None:
     content: dict[str, Any] = {"features": features.values, "keys": np.array(features.keys)}
     if features.labels is not None:
         content |= {"labels": features.labels, "class_names": np.array(features.class_names)}
-    if features.origin is not None:
-        content["origin"] = np.array(features.origin)
+    content |= {name: np.array(held) for name in ("origins", "spaces") if (held := getattr(features, name))}
     write_atomically(path, lambda stream: np.savez(stream, **content))
 
 
 def _kept(path: Path, fingerprint: int, count: int) -> Any:
     with contextlib.suppress(Exception), open_pack(path) as pack:
-        values = pack["features"]
-        if int(pack["origin"]) == fingerprint and len(values) == count and values.dtype == np.float32:
-            return values
+        values, place = pack["features"], pack["origins"].tolist().index(fingerprint)
+        widths = pack.get("spaces", values.shape[1:])
+        if len(values) == count and values.dtype == np.float32:
+            first = int(sum(widths[:place]))
+            return np.ascontiguousarray(values[:, first : first + int(widths[place])])
     return None

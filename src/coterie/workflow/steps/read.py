@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from coterie.data.base import Rows, Skipped, Source
-from coterie.data.feeding.features import Features
+from coterie.data.feeding.features import Features, side_by_side
 from coterie.data.reading.cache import read_images
 from coterie.data.reading.store import Store
 from coterie.errors import CoterieError, ResourceError, UsageError
@@ -19,7 +20,7 @@ from coterie.runs.manifest import Manifest
 from coterie.runs.model import Model
 from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.steps.attempt import Attempt
-from coterie.workflow.steps.look import look, normalisation_of
+from coterie.workflow.steps.look import look, normalisation_of, write_features
 
 
 @dataclass(frozen=True)
@@ -32,26 +33,48 @@ class Material:
 
 
 def read(plan: Plan, attempt: Attempt) -> Material:
-    """Read the images of a plan once, and let its backbone look at them where the method wants features.
+    """Read the images of a plan, and let its backbones look at them where the method wants features.
 
     Raises:
         UsageError: nothing that can be read, or too little. ResourceError: the source went away meanwhile.
         CoterieError: the images are not those an earlier attempt learnt from.
     """
-    folder, config, backbone = attempt.folder, plan.config, plan.backbone
-    if backbone is not None:
-        backbone = _having_read(backbone, plan, attempt.listener)
-    store, skipped = _read(plan, attempt)
-    check_enough(len(store), config.clusters)
-    if folder is not None:
-        _check_unchanged(store, folder)
-    if not isinstance(store, Store) or not plan.on_features or backbone is None:
-        return Material(store, skipped, replace(plan, backbone=backbone))
-    taken_out = normalisation_of(store, config.data.normalisation, backbone)
-    backbone = replace(backbone, mean=taken_out.mean, deviation=taken_out.deviation)
+    having_read = tuple(_having_read(each, plan, attempt.listener) for each in plan.backbones)
+    plan = replace(plan, backbones=having_read)
+    if plan.backbones and plan.on_features:
+        return _looked_at(plan, attempt)
+    if isinstance(plan.source, Features):
+        found = Material(plan.source, [], plan)
+    else:
+        channels = plan.backbones[0].channels if plan.backbones else None
+        found = Material(*_read(plan, plan.config.data.side, channels, attempt), plan)
+    _accept(found.rows, found.skipped, plan, attempt)
+    return found
+
+
+def _looked_at(plan: Plan, attempt: Attempt) -> Material:
+    """What the backbones of a plan make of its images, kept in the run's folder."""
+    config, folder = plan.config, attempt.folder
     runtime = choose_runtime(config.device, config.precision, deterministic=config.deterministic)
-    rows = look(store, backbone, runtime, attempt.listener, kept=None if folder is None else folder.features)
-    return Material(rows, skipped, replace(plan, backbone=backbone))
+    read_at = lru_cache(maxsize=1)(lambda side, channels: _read(plan, side, channels, attempt))
+    backbones: list[Pretrained] = []
+    parts: list[Features] = []
+    skipped: list[Skipped] = []
+    for backbone in plan.backbones:
+        store, left_out = read_at(backbone.side, backbone.channels)
+        if not parts:
+            _accept(store, left_out, plan, attempt)
+        taken_out = normalisation_of(store, config.data.normalisation, backbone)
+        backbones.append(replace(backbone, mean=taken_out.mean, deviation=taken_out.deviation))
+        kept = None if folder is None else folder.features
+        parts.append(look(store, backbones[-1], runtime, attempt.listener, kept=kept))
+        skipped += left_out
+    rows, skipped = side_by_side(parts), distinct(skipped)
+    check_enough(len(rows), config.clusters)
+    if folder is not None:
+        write_features(rows, folder.features)
+        folder.write_skipped(skipped)
+    return Material(rows, skipped, replace(plan, backbones=tuple(backbones)))
 
 
 def _having_read(backbone: Pretrained, plan: Plan, listener: Listener) -> Pretrained:
@@ -86,11 +109,20 @@ def gather(source: Source, model: Model, listener: Listener) -> tuple[Rows, list
         return source, []
     if len(model.input_shape) == 1:
         raise UsageError("the model groups features, and this source holds images: give an .npz with `features`")
-    channels, side, _ = model.input_shape
-    store, skipped = _images(source, side, channels, listener)
-    if model.backbone is None:
-        return store, skipped
-    return look(store, model.backbone, Runtime(model.method.device, model.precision), listener), skipped
+    if not model.backbones:
+        return _images(source, model.input_shape[1], model.input_shape[0], listener)
+    read_at = lru_cache(maxsize=1)(lambda side, channels: _images(source, side, channels, listener))
+    runtime, parts, skipped = Runtime(model.method.device, model.precision), [], []
+    for backbone in model.backbones:
+        store, left_out = read_at(backbone.side, backbone.channels)
+        parts.append(look(store, backbone, runtime, listener))
+        skipped += left_out
+    return side_by_side(parts), distinct(skipped)
+
+
+def distinct(skipped: list[Skipped]) -> list[Skipped]:
+    """Each key once, with the first reason."""
+    return list({each.key: each for each in reversed(skipped)}.values())[::-1]
 
 
 def _images(
@@ -104,28 +136,31 @@ def _images(
     return store, skipped
 
 
-def _read(plan: Plan, attempt: Attempt) -> tuple[Rows, list[Skipped]]:
-    source, folder, place = plan.source, attempt.folder, Path(plan.config.data.source)
-    if isinstance(source, Features):
-        if folder is not None:
-            folder.write_skipped([])
-        return source, []
+def _read(plan: Plan, side: int, channels: int | None, attempt: Attempt) -> tuple[Store, list[Skipped]]:
+    folder, place = attempt.folder, Path(plan.config.data.source)
     was_folder = folder is not None and place.is_dir()
-    channels = None if plan.backbone is None else plan.backbone.channels
     scratch = None if folder is None else folder.scratch
     try:
-        store, skipped = _images(source, plan.config.data.side, channels, attempt.listener, scratch)
+        store, skipped = _images(plan.source, side, channels, attempt.listener, scratch)
     except UsageError:
         if was_folder and not place.is_dir():
             raise _gone(place) from None
         raise
     if skipped and was_folder and not place.is_dir():
         raise _gone(place)
+    return store, skipped
+
+
+def _accept(rows: Rows, skipped: list[Skipped], plan: Plan, attempt: Attempt) -> None:
+    """List what was left out; raise an error where too little is left, or not what an earlier attempt learnt from."""
+    folder = attempt.folder
     if folder is not None:
         folder.write_skipped(skipped)
         if skipped:
             _tell_skipped(skipped, folder, attempt.listener)
-    return store, skipped
+    check_enough(len(rows), plan.config.clusters)
+    if folder is not None:
+        _check_unchanged(rows, folder)
 
 
 def _gone(place: Path) -> ResourceError:

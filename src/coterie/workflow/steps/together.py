@@ -70,5 +70,5 @@ def fit_along(listener: Listener) -> None:
     config = from_yaml(message["config"], where=str(folder.config))
     rows, attempt = take(folder.shared), Attempt(listener, folder)
     # What made features is of use to the first one alone, which keeps the model.
-    backbone = reopened(config) if isinstance(rows, Store) else None
-    group(config, rows, learn(config, rows, backbone, attempt), attempt)
+    backbones = reopened(config) if isinstance(rows, Store) else ()
+    group(config, rows, learn(config, rows, backbones, attempt), attempt)
