@@ -43,7 +43,7 @@ def look(
     if values is None and entry is not None and (found := kept_values(entry)) is not None:
         values = found[0] if found[0].dtype == np.float32 and len(found[0]) == len(store) else None
         if values is not None:
-            listener.note(f"looked at before: features of {backbone.label} taken from the cache in {entry.parent}")
+            listener.note(f"looked at before by {backbone.label}: features taken from the cache in {entry.parent}")
     if values is None:
         began = time.monotonic()
         values = _made(store, backbone, runtime, listener)
