@@ -49,7 +49,7 @@ def test_two_clouds_worked_by_hand() -> None:
 def test_one_covariance_worked_by_hand() -> None:
     # Two crosses far apart: each varies by 2 along x and by 1/2 along y, within a component and so within both.
     cross = np.array([[-2.0, 0.0], [2.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
-    points = np.concatenate([cross, cross + [100, 0]])
+    points = np.concatenate([cross, cross + np.array([100, 0])])
     tied = GaussianMixture(2, covariance="tied").fit(points)
     np.testing.assert_allclose(tied.covariances_, [[2 + 1e-6, 0], [0, 0.5 + 1e-6]], atol=1e-8)
     full = GaussianMixture(2, covariance="full").fit(points)

@@ -85,6 +85,7 @@ def cholesky(covariances: Tensor) -> Tensor:
     Raises:
         UsageError: one has no inverse.
     """
+    factors: Tensor
     factors, failed = torch.linalg.cholesky_ex(covariances)
     if bool(failed.any()):
         raise UsageError("a covariance of the mixture has no inverse: raise reg_covar, or ask for fewer components")
@@ -104,4 +105,5 @@ def _matrices(centred: Tensor, responsibilities: Tensor, means: Tensor, counts: 
 
 def _whitened(points: Tensor, factor: Tensor) -> Tensor:
     """Points (n, D) whose distances are Mahalanobis's by the covariance of this factor."""
-    return torch.linalg.solve_triangular(factor, points.T, upper=False).T
+    solved: Tensor = torch.linalg.solve_triangular(factor, points.T, upper=False)
+    return solved.T

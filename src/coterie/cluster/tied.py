@@ -1,9 +1,9 @@
 """Mixtures of Gaussians that share one covariance, many restarts at once.
 
 With one covariance Σ the logarithm of a component's weight times density is linear in the point, but for a part that
-all components share, and the M-step needs no more than counts and sums: Σ is what varies at all less what varies between
-the means. A pass over the points is thus two matrix products, for all restarts together and for a share of the points
-in each process. `gaussian_mixture(covariance="tied")` is the same by the book.
+all components share, and the M-step needs no more than counts and sums: Σ is what varies at all less what varies
+between the means. A pass over the points is thus two matrix products, for all restarts together and for a share of the
+points in each process. `gaussian_mixture(covariance="tied")` is the same by the book.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _expect(points: Tensor, mixtures: TiedMixtures) -> tuple[Tensor, Tensor, Ten
     counts, evidence = torch.zeros_like(intercepts), torch.zeros_like(intercepts[:, 0])
     sums = points.new_zeros(restarts * n_clusters, points.shape[1])
     for part in torch.split(points, max(256, _HELD // (restarts * n_clusters))):
-        logits = (part @ flat).unflatten(1, (restarts, n_clusters)).add_(intercepts)
+        logits = (part @ flat).view(-1, restarts, n_clusters).add_(intercepts)
         highest = logits.amax(dim=2, keepdim=True)
         shares = logits.sub_(highest).exp_()
         norm = shares.sum(dim=2, keepdim=True)
@@ -169,7 +169,7 @@ def _expect(points: Tensor, mixtures: TiedMixtures) -> tuple[Tensor, Tensor, Ten
         evidence += (highest + norm.log()).sum(dim=(0, 2))
         counts += shares.sum(dim=0)
         sums += shares.flatten(1).T @ part
-    return counts, sums.unflatten(0, (restarts, n_clusters)), evidence
+    return counts, sums.view(restarts, n_clusters, -1), evidence
 
 
 def _apart(covariances: Tensor, spread: Tensor) -> Tensor:

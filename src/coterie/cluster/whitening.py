@@ -56,7 +56,7 @@ def fit_whitening(features: Tensor, n_axes: int, *, power: float = 0.5) -> White
         raise CoterieError("some features are not finite, and cannot be whitened")
     units = F.normalize(features.double(), dim=1)
     center = units.mean(dim=0)
-    variances, axes = _principal(units - center)
+    variances, axes = principal_axes(units - center)
     deviations = variances.clamp(min=0).sqrt()
     # Alike but for the last digits of float32.
     kept = (deviations > max(_NOTHING * float(deviations[0]), 1e-9))[:n_axes]
@@ -72,7 +72,7 @@ def whitened(features: Tensor, n_axes: int, *, power: float = 0.5) -> Tensor:
     return fit_whitening(features, n_axes, power=power)(features)
 
 
-def _principal(centered: Tensor) -> tuple[Tensor, Tensor]:
+def principal_axes(centered: Tensor) -> tuple[Tensor, Tensor]:
     """Variances (r,), largest first, and unit axes (D, r) of centered points (N, D), by the smaller product."""
     count, dimensions = centered.shape
     if dimensions <= count:

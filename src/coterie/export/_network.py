@@ -38,9 +38,7 @@ class Network(nn.Module):
         if self.backbone is not None:
             inputs = self.backbone(inputs)
         embedded = embed_batch(model.method, inputs)
-        probabilities = embedded.probabilities
-        if probabilities is None:
-            probabilities = model.groups.probabilities(embedded.embeddings)
+        probabilities = model.groups.probabilities(embedded.embeddings, embedded.probabilities)
         found = model.group(embedded)
         return embedded.embeddings, probabilities, found.clusters, found.confidence, found.outlier
 

@@ -10,6 +10,7 @@ import safetensors.torch
 import coterie
 from coterie.cluster.groups import Groups
 from coterie.cluster.outliers import OutlierScore
+from coterie.cluster.rules import Rule
 from coterie.config import plain, read
 from coterie.data.feeding.augment import Normalisation
 from coterie.errors import CoterieError, UsageError
@@ -23,8 +24,9 @@ from coterie.runs.words import as_json, checked_words
 from coterie.train.runtime import choose_runtime
 from coterie.untrusted import read_json
 
-FORMAT = 4
+FORMAT = 5
 _GROUPS = ("centers", "concentration")
+_RULE = ("origin", "slopes", "intercepts")
 _OUTLIERS = ("whitening", "references", "nearer", "fence")
 # The folder beside the model of what makes its features.
 _BACKBONE = "backbone"
@@ -47,6 +49,7 @@ def save_model(model: Model, folder: Path) -> None:
         save_backbone(model.backbone, folder / _BACKBONE)
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
     tensors |= {f"groups.{name}": getattr(model.groups, name) for name in _GROUPS}
+    tensors |= {f"rule.{name}": getattr(model.groups.rule, name) for name in _RULE}
     tensors |= {f"outliers.{name}": getattr(model.groups.outlier_score, name) for name in _OUTLIERS}
     write_tensors(folder / WEIGHTS, tensors)
     description = {
@@ -55,6 +58,7 @@ def save_model(model: Model, folder: Path) -> None:
         **plain(model.blueprint),
         "normalisation": None if model.normalisation is None else plain(model.normalisation),
         "precision": model.precision,
+        "by_head": model.groups.by_head,
         "words": as_json(model.words),
     }
     write_json(folder / DESCRIPTION, description)
@@ -81,9 +85,18 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         normalisation = None if given is None else read(Normalisation, given)
         tensors = safetensors.torch.load_file(folder / WEIGHTS)
         parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
+        rule = {name: tensors.pop(f"rule.{name}") for name in _RULE}
         outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
         if len(parts["centers"]) != blueprint.clusters:
             raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
+        if rule["slopes"].shape != parts["centers"].T.shape:
+            raise ValueError("its rule is for other groups than its centers")
+        for name, size in zip(_RULE[::2], rule["slopes"].shape, strict=True):
+            if rule[name].shape != (size,):
+                raise ValueError(f"its rule's {name} does not fit the slopes")
+        by_head = description["by_head"]
+        if not isinstance(by_head, bool):
+            raise ValueError("by_head is neither true nor false")
         weights = {name.removeprefix("method."): value for name, value in tensors.items()}
         check_fits(blueprint.build, weights)
         method = blueprint.build()
@@ -100,7 +113,8 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     method.eval()
     outlier_score = OutlierScore(**{name: part.to(runtime.device) for name, part in outliers.items()})
     parts = {name: part.to(runtime.device) for name, part in parts.items()}
-    groups = Groups(**parts, outlier_score=outlier_score, metric=method.metric)
+    deciding = Rule(**{name: part.to(runtime.device) for name, part in rule.items()}, metric=method.metric)
+    groups = Groups(**parts, rule=deciding, outlier_score=outlier_score, by_head=by_head)
     frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
     backbone = load_backbone(folder / _BACKBONE) if frozen else None
     return Model(blueprint, method, normalisation, groups, chosen, backbone, words)
