@@ -33,6 +33,8 @@ _RESTARTS, _LIKELIEST, _SAME = 16, 6, 1e-4
 _EACH = 16
 # Points × groups × axes × restarts of one pass: more groups get fewer restarts.
 _WORK = 1 << 28
+# The least share of a group, in equal shares, unless the method's own groups have a smaller one.
+_LEAST = 0.1
 # Of the widest axis: what varies less is rounding.
 _NOTHING = 1e-5
 
@@ -91,34 +93,42 @@ def choose_way(
         generator: on the embeddings' device.
         group: processes that all have all embeddings, and share the work.
     """
-    every = -(-len(embeddings) // _JUDGED)
-    judged = embeddings[::every]
-    axes = _principal(embeddings, n_clusters, metric) if len(judged) >= _EACH * n_clusters else None
+    # Evenly spaced ones would be of few kinds, where the kinds take turns.
+    drawn = torch.randperm(len(embeddings), generator=generator, device=embeddings.device)
+    judged, labels_of_own = embeddings[drawn[:_JUDGED]], own.labels[drawn[:_JUDGED]]
+    enough = len(judged) >= _EACH * n_clusters
+    axes = _principal(embeddings[drawn[:_SAMPLE]], n_clusters, metric) if enough else None
     if axes is None:
         return own, own
     distances = _distances(axes.places(judged, axes.axes.shape[1]), metric)
-    own = replace(own, silhouette=silhouette(distances, own.labels[::every], n_clusters))
+    own = replace(own, silhouette=silhouette(distances, labels_of_own, n_clusters))
+    # A few strays that make a group of their own have a fine silhouette.
+    least = max(1 / len(embeddings), min(_smallest(labels_of_own, n_clusters), _LEAST / n_clusters))
     best: tuple[float, TiedMixtures] | None = None
     for found in _mixtures(
         embeddings[group.share(len(embeddings))], len(embeddings), axes, n_clusters, generator, group
     ):
         labels = axes.rule(found).to(embeddings).labels(judged)
-        if len(labels.unique()) < n_clusters:  # So many were asked for.
+        if _smallest(labels, n_clusters) < least:
             continue
         height = silhouette(distances, labels, n_clusters)
         if best is None or height > best[0]:
             best = height, found
     if best is None or not (mixture or best[0] > (own.silhouette or 0.0)):
         return own, own
-    return _of_all(embeddings, axes, best, n_clusters, group), own
+    return _of_all(embeddings, axes, best, n_clusters, least, group), own
+
+
+def _smallest(labels: Tensor, n_clusters: int) -> float:
+    """The smallest group's share of all."""
+    return float(labels.bincount(minlength=n_clusters).min()) / len(labels)
 
 
 def _principal(embeddings: Tensor, n_clusters: int, metric: Metric) -> _Axes | None:
     """Those of the embeddings; None where they are all alike."""
-    sample = embeddings[:: -(-len(embeddings) // _SAMPLE)].double()
-    sample = F.normalize(sample, dim=1) if metric == "cosine" else sample
-    origin = sample.mean(dim=0)
-    variances, axes = principal_axes(sample - origin)
+    points = F.normalize(embeddings.double(), dim=1) if metric == "cosine" else embeddings.double()
+    origin = points.mean(dim=0)
+    variances, axes = principal_axes(points - origin)
     kept = (variances > _NOTHING**2 * variances[0]) & (variances > 0)
     most = min(math.ceil(_SEEN * n_clusters), int(kept.sum()))
     if not most:
@@ -151,7 +161,7 @@ def _mixtures(
 
 
 def _of_all(
-    embeddings: Tensor, axes: _Axes, best: tuple[float, TiedMixtures], n_clusters: int, group: Processes
+    embeddings: Tensor, axes: _Axes, best: tuple[float, TiedMixtures], n_clusters: int, least: float, group: Processes
 ) -> Way:
     """The way of a mixture, refined on all embeddings if it knows but a sample; groups are numbered by their size."""
     height, mixture = best
@@ -162,7 +172,7 @@ def _of_all(
         on_all = refined(axes.places(embeddings[group.share(len(embeddings))], width), mixture, group=group)
         further = axes.rule(on_all).to(embeddings)
         found = further.labels(embeddings)
-        if len(found.unique()) == n_clusters:  # One may have gone.
+        if _smallest(found, n_clusters) >= least:  # One may have dwindled.
             rule, labels = further, found
     numbered = by_size(labels, n_clusters)
     order = torch.zeros_like(numbered[:n_clusters]).index_put((numbered,), labels)

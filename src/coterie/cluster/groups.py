@@ -15,8 +15,6 @@ from coterie.cluster.rules import Rule, nearest
 
 # How many images, among how many, are asked for their nearest neighbours to set the concentration.
 _IMAGES, _POOL, _NEIGHBOURS = 2000, 20_000, 20
-# Logits that differ by less from their mean are alike.
-_ALIKE = 1e-6
 # Probabilities held at a time: 64 MiB of float32.
 _HELD = 1 << 24
 
@@ -126,8 +124,10 @@ def _concentration(embeddings: Tensor, labels: Tensor, rule: Rule) -> Tensor:
     if neighbours.shape[1] == 0:
         return embeddings.new_tensor(1.0)
     logits, targets = rule(images), names[neighbours]
-    # In units of the data, as a map may be of any size, and a mixture of any sharpness.
-    scale = float((logits.amax(dim=1) - logits.mean(dim=1)).mean().clamp(min=_ALIKE))
+    # In units of the data, as a map may be of any size, and a mixture of any sharpness; on the sphere cosines are as
+    # they are, since those of embeddings that are all alike differ by rounding.
+    least = 1.0 if rule.metric == "cosine" else 1e-12
+    scale = float((logits.amax(dim=1) - logits.mean(dim=1)).mean().clamp(min=least))
     grid = torch.logspace(0, 2, 60, device=embeddings.device, dtype=embeddings.dtype) / scale
     likelihood = torch.stack([(kappa * logits).log_softmax(dim=1).gather(1, targets).mean() for kappa in grid])
     return grid[likelihood.argmax()]

@@ -108,7 +108,7 @@ def _silhouettes(fitted: Fitted) -> dict[str, float]:
 def _further_scores(
     config: RunConfig, labels: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64], fitted: Fitted
 ) -> dict[str, Any]:
-    """Beside the groups, the method's own where they are others; beside a head's, those of k-means; what was held out."""
+    """The method's own groups where they are others, beside a head's those of k-means, and of what was held out."""
     scores: dict[str, Any] = {}
     if fitted.way is not fitted.own:
         scores[fitted.own.name] = asdict(score(labels, fitted.own.labels.cpu().numpy()))
