@@ -1,12 +1,13 @@
 """What decides to which group a point belongs: linear functions of it, one for each group, of which the greatest wins.
 
 Nearest centers are such a rule, by direction and by distance alike, and so are the components of a mixture with one
-covariance: what their logits lack is the same for all groups.
+covariance: what their logits lack is the same for all groups. They may be functions of the point's place among a few
+axes instead, such as whitening finds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,24 +18,28 @@ from coterie.cluster.kmeans import Metric
 
 @dataclass(frozen=True)
 class Rule:
-    """`logits = (x − origin)·slopes + intercepts`.
+    """`logits = (x − origin)·slopes + intercepts`, or of the direction of `(x − origin)·axes` in place of `x − origin`.
 
     Args:
         origin: (d,), near the points, where products lose fewer digits.
-        slopes: (d, K).
+        slopes: (d, K), or (m, K) where there are axes.
         intercepts: (K,).
         metric: "cosine" takes points by their direction.
+        axes: (d, m), see `Whitening`; None for the points as they are.
     """
 
     origin: Tensor
     slopes: Tensor
     intercepts: Tensor
     metric: Metric = "cosine"
+    axes: Tensor | None = None
 
     def __call__(self, points: Tensor) -> Tensor:
         """Logits (n, K) of points (n, d)."""
-        points = F.normalize(points, dim=1) if self.metric == "cosine" else points
-        return (points - self.origin) @ self.slopes + self.intercepts
+        places = (F.normalize(points, dim=1) if self.metric == "cosine" else points) - self.origin
+        if self.axes is not None:
+            places = F.normalize(places @ self.axes, dim=1)
+        return places @ self.slopes + self.intercepts
 
     def labels(self, points: Tensor) -> Tensor:
         """The group of each point, (n,) int64, without ever holding the logits of all."""
@@ -43,11 +48,16 @@ class Rule:
 
     def ordered(self, order: Tensor) -> Rule:
         """The groups in another order: group `order[k]` of this rule is group k of that one."""
-        return Rule(self.origin, self.slopes[:, order], self.intercepts[order], self.metric)
+        return replace(self, slopes=self.slopes[:, order], intercepts=self.intercepts[order])
 
     def to(self, like: Tensor) -> Rule:
         """On a tensor's device and in its precision."""
-        return Rule(self.origin.to(like), self.slopes.to(like), self.intercepts.to(like), self.metric)
+        return Rule(metric=self.metric, **{name: part.to(like) for name, part in self.tensors().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file holds of it, by name."""
+        parts = {"origin": self.origin, "slopes": self.slopes, "intercepts": self.intercepts}
+        return parts if self.axes is None else {**parts, "axes": self.axes}
 
 
 def nearest(centers: Tensor, metric: Metric) -> Rule:

@@ -68,7 +68,7 @@ def fit_whitening(features: Tensor, n_axes: int, *, power: float = 1.0, neighbou
         raise CoterieError("some features are not finite, and cannot be whitened")
     units = F.normalize(features.double(), dim=1)
     center = units.mean(dim=0)
-    variances, axes = principal_axes(units - center)
+    variances, axes = _principal(units - center)
     deviations = variances.clamp(min=0).sqrt()
     # Alike but for the last digits of float32.
     least = max(_NOTHING * float(deviations[0]), 1e-9)
@@ -117,7 +117,7 @@ def _power(covariance: Tensor, exponent: float, least: float) -> Tensor:
     return powered
 
 
-def principal_axes(centered: Tensor) -> tuple[Tensor, Tensor]:
+def _principal(centered: Tensor) -> tuple[Tensor, Tensor]:
     """Variances (r,), largest first, and unit axes (D, r) of centered points (N, D), by the smaller product."""
     count, dimensions = centered.shape
     if dimensions <= count:

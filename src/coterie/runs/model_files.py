@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from torch import Tensor
 
 import coterie
 from coterie.cluster.groups import Groups
@@ -49,7 +50,7 @@ def save_model(model: Model, folder: Path) -> None:
         save_backbone(model.backbone, folder / _BACKBONE)
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
     tensors |= {f"groups.{name}": getattr(model.groups, name) for name in _GROUPS}
-    tensors |= {f"rule.{name}": getattr(model.groups.rule, name) for name in _RULE}
+    tensors |= {f"rule.{name}": value for name, value in model.groups.rule.tensors().items()}
     tensors |= {f"outliers.{name}": getattr(model.groups.outlier_score, name) for name in _OUTLIERS}
     write_tensors(folder / WEIGHTS, tensors)
     description = {
@@ -89,11 +90,9 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
         if len(parts["centers"]) != blueprint.clusters:
             raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
-        if rule["slopes"].shape != parts["centers"].T.shape:
-            raise ValueError("its rule is for other groups than its centers")
-        for name, size in zip(_RULE[::2], rule["slopes"].shape, strict=True):
-            if rule[name].shape != (size,):
-                raise ValueError(f"its rule's {name} does not fit the slopes")
+        if "rule.axes" in tensors:
+            rule["axes"] = tensors.pop("rule.axes")
+        _check_rule(rule, parts["centers"])
         by_head = description["by_head"]
         if not isinstance(by_head, bool):
             raise ValueError("by_head is neither true nor false")
@@ -118,6 +117,16 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
     backbone = load_backbone(folder / _BACKBONE) if frozen else None
     return Model(blueprint, method, normalisation, groups, chosen, backbone, words)
+
+
+def _check_rule(rule: dict[str, Tensor], centers: Tensor) -> None:
+    """Raise a ValueError if the parts of a rule do not fit centers (K, d), or one another."""
+    n_clusters, width = centers.shape
+    seen = rule["axes"].shape[-1] if "axes" in rule else width
+    wanted = {"origin": (width,), "axes": (width, seen), "slopes": (seen, n_clusters), "intercepts": (n_clusters,)}
+    for name, part in rule.items():
+        if part.shape != wanted[name]:
+            raise ValueError(f"its rule's {name} do not fit its centers")
 
 
 def saved_files(folder: Path) -> dict[str, Path]:

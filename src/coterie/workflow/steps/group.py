@@ -17,6 +17,7 @@ from coterie.data.base import Rows
 from coterie.data.feeding.features import Features
 from coterie.errors import CoterieError
 from coterie.failures import translating
+from coterie.methods import Method
 from coterie.processes import processes
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Embedded, Model, embed_rows
@@ -60,7 +61,7 @@ def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fi
         )  # fmt: skip
         agree(listener, processes())
         listener.end()
-        way, own = _ways(embedded, config, method.metric)
+        way, own = _ways(embedded, config, method)
         if way is not own:
             attempt.note(_told(way, own))
         groups = fit_groups(
@@ -82,9 +83,12 @@ def _words(rows: Rows, grouping: Grouping, learnt: Learnt, n_clusters: int) -> W
     return words_of_groups(vocabulary, torch.from_numpy(rows.values), grouping.clusters.cpu(), n_clusters)
 
 
-def _ways(embedded: Embedded, config: RunConfig, metric: Metric) -> tuple[Way, Way]:
-    """How groups are found, and how the method itself would: by its head where it has one, else by k-means."""
-    embeddings = embedded.embeddings
+def _ways(embedded: Embedded, config: RunConfig, method: Method) -> tuple[Way, Way]:
+    """How groups are found, and how the method itself would: by its head where it has one, else by k-means.
+
+    Methods on features have whitened them already as they want them.
+    """
+    embeddings, metric = embedded.embeddings, method.metric
     if not bool(torch.isfinite(embeddings).all()):
         raise CoterieError("the embeddings are not finite (NaN): lower train.learning_rate, or use --precision float32")
     own = (
@@ -92,7 +96,7 @@ def _ways(embedded: Embedded, config: RunConfig, metric: Metric) -> tuple[Way, W
         if embedded.probabilities is None
         else Way("the method's own head", embedded.probabilities.argmax(dim=1))
     )
-    if config.groups == "own":
+    if config.groups == "own" or (config.groups == "auto" and method.inputs == "features"):
         return own, own
     draw = generator(embeddings.device, config.seed, "ways")
     return choose_way(
@@ -102,7 +106,7 @@ def _ways(embedded: Embedded, config: RunConfig, metric: Metric) -> tuple[Way, W
 
 
 def _told(way: Way, own: Way) -> str:
-    return f"grouped by a {way.name}; silhouette {way.silhouette:.3f} against {own.silhouette:.3f} by {own.name}"
+    return f"grouped by {way.name}; silhouette {way.silhouette:.3f} against {own.silhouette:.3f} by {own.name}"
 
 
 def cluster_embeddings(embeddings: Tensor, config: RunConfig, metric: Metric) -> Tensor:
