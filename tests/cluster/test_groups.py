@@ -45,7 +45,7 @@ def test_what_lies_between_groups_is_doubtful() -> None:
 
 def test_a_methods_own_probabilities_decide() -> None:
     embeddings, labels = cloud(0.1)
-    groups = fit_groups(embeddings, embeddings, labels, 3)
+    groups = fit_groups(embeddings, embeddings, labels, 3, by_head=True)
     own = torch.tensor([[0.3, 0.7, 0.0], [0.1, 0.0, 0.9]])
     grouping = groups.assign(embeddings[:2], embeddings[:2], own)
     assert grouping.clusters.tolist() == [1, 2]

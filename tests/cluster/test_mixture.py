@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from sklearn.datasets import make_blobs
 from sklearn.mixture import GaussianMixture as Reference
 
 from coterie import GaussianMixture, UsageError
-from coterie.cluster.mixture import Mixture
+from coterie.cluster.gaussians import Covariance, Mixture
+from coterie.cluster.mixture import gaussian_mixture
 
 
 def slow_log_joint(mixture: Mixture, point: list[float]) -> list[float]:
     found = []
-    for weight, mean, variance in zip(mixture.weights, mixture.means, mixture.variances, strict=True):
+    for weight, mean, variance in zip(mixture.weights, mixture.means, mixture.covariances, strict=True):
         total = math.log(float(weight))
         for x, m, v in zip(point, mean.tolist(), variance.tolist(), strict=True):
             total -= 0.5 * (math.log(2 * math.pi * v) + (x - m) ** 2 / v)
@@ -44,6 +46,46 @@ def test_two_clouds_worked_by_hand() -> None:
     np.testing.assert_allclose(spherical.covariances_, np.full((2, 2), 0.5 + 1e-6), rtol=1e-6)
 
 
+def test_one_covariance_worked_by_hand() -> None:
+    # Two crosses far apart: each varies by 2 along x and by 1/2 along y, within a component and so within both.
+    cross = np.array([[-2.0, 0.0], [2.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
+    points = np.concatenate([cross, cross + np.array([100, 0])])
+    tied = GaussianMixture(2, covariance="tied").fit(points)
+    np.testing.assert_allclose(tied.covariances_, [[2 + 1e-6, 0], [0, 0.5 + 1e-6]], atol=1e-8)
+    full = GaussianMixture(2, covariance="full").fit(points)
+    np.testing.assert_allclose(full.covariances_, [tied.covariances_] * 2, atol=1e-8)
+    constant = -np.log(2 * np.pi) - 0.5 * np.log(2 * 0.5) - np.log(2)
+    assert tied.score(points) == pytest.approx(constant - 0.5 * np.mean([4 / 2, 4 / 2, 1 / 0.5, 1 / 0.5]), abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["tied", "full"])
+def test_goes_scikit_learns_way_from_the_same_start(kind: Covariance, dtype: torch.dtype) -> None:
+    points, _ = make_blobs(400, centers=4, n_features=3, cluster_std=3.0, random_state=1)
+    points = points @ np.array([[3.0, 1, 0], [0, 1, 0], [0, 0.5, 0.2]]) + 1000
+    labels = np.arange(400) % 4
+    labels[::3] = (points[::3, 0] > 1000).astype(int)
+    given = torch.from_numpy(points).to(dtype)
+    draw = torch.Generator()
+    start, ours = (
+        gaussian_mixture(
+            given, 4, covariance=kind, max_iter=steps, tol=-1.0, start=torch.from_numpy(labels), generator=draw
+        )
+        for steps in (0, 12)
+    )
+    reference = Reference(
+        4, covariance_type=kind, tol=0, max_iter=12, weights_init=start.mixture.weights.numpy(),
+        means_init=start.mixture.means.numpy(), precisions_init=torch.linalg.inv(start.mixture.covariances).numpy(),
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # It has not converged.
+        reference.fit(given.double().numpy())
+    np.testing.assert_allclose(ours.mixture.weights, reference.weights_, rtol=1e-6)
+    np.testing.assert_allclose(ours.mixture.means, reference.means_, rtol=1e-8)
+    np.testing.assert_allclose(ours.mixture.covariances, reference.covariances_, rtol=1e-5, atol=1e-6)
+    assert ours.log_likelihood == pytest.approx(reference.score(given.double().numpy()), abs=1e-8)
+
+
 @pytest.mark.parametrize(("ours", "theirs"), [("diagonal", "diag"), ("spherical", "spherical")])
 def test_reaches_scikit_learns_likelihood(ours: str, theirs: str) -> None:
     points, _ = make_blobs(600, centers=5, n_features=6, cluster_std=2.0, random_state=0)
@@ -55,6 +97,10 @@ def test_reaches_scikit_learns_likelihood(ours: str, theirs: str) -> None:
 
 def test_responsibilities_are_probabilities_and_agree_with_predict() -> None:
     points = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    for covariance in ("tied", "full", "diagonal"):
+        fitted = GaussianMixture(4, covariance=covariance).fit(points)
+        torch.testing.assert_close(fitted.predict_proba(points).sum(dim=1).float(), torch.ones(200))
+        assert torch.equal(fitted.predict(points), torch.as_tensor(fitted.labels_))
     for metric in ("euclidean", "cosine"):
         fitted = GaussianMixture(4, metric=metric).fit(points)
         probabilities = fitted.predict_proba(points)
@@ -71,8 +117,10 @@ def test_same_seed_same_result() -> None:
 
 
 def test_bad_use_is_explained() -> None:
-    with pytest.raises(UsageError, match="covariance"):
-        GaussianMixture(2, covariance="full").fit(np.zeros((4, 2)))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="diagonal, spherical, tied, full, not 'round'"):
+        GaussianMixture(2, covariance="round").fit(np.zeros((4, 2)))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no inverse"):
+        GaussianMixture(2, covariance="full", reg_covar=0).fit(np.eye(4)[[0, 0, 1, 1]])
     with pytest.raises(UsageError, match="cannot form"):
         GaussianMixture(5).fit(np.zeros((4, 2)))
     with pytest.raises(UsageError, match="fit first"):

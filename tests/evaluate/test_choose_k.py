@@ -10,8 +10,9 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import silhouette_score
 
 from coterie.cli import main
+from coterie.cluster.silhouette import silhouette
 from coterie.errors import UsageError
-from coterie.evaluate.choose_k import Criterion, _recommend, bic, choose_k, prediction_strength, silhouette
+from coterie.evaluate.choose_k import Criterion, _recommend, bic, choose_k, prediction_strength
 
 
 def groups(count: int, *, width: int = 8, seed: int = 0) -> torch.Tensor:

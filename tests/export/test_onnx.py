@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import small
-from coterie import Clusterer, CoterieError, UsageError
+from coterie import Clusterer, CoterieError, UsageError, load
 from coterie.methods import method_type
 
 onnx = pytest.importorskip("onnx")
@@ -49,6 +49,20 @@ def test_onnxruntime_agrees(name: str, blobs: tuple, tmp_path: Path) -> None:
     clusterer.export(onnx=tmp_path / "model.onnx")
     agree(clusterer, outputs(tmp_path / "model.onnx", inputs))
     assert outputs(tmp_path / "model.onnx", inputs[:1])["embedding"].shape == clusterer.embeddings_[:1].shape
+
+
+@pytest.mark.parametrize("name", ["simclr", "cc"])
+def test_groups_of_a_mixture_go_along(name: str, blobs: tuple, tmp_path: Path) -> None:
+    settings = {"train.batch_size": 20, "warmup_epochs": 0, "groups": "mixture", **small.options(name)}
+    clusterer = Clusterer(3, method=name, epochs=2, options=settings, device="cpu", precision="float32").fit(blobs[0])
+    groups = clusterer.model_.groups
+    assert not groups.by_head
+    assert not torch.allclose(groups.rule.slopes, groups.centers.T)
+    clusterer.export(onnx=tmp_path / "model.onnx")
+    agree(clusterer, outputs(tmp_path / "model.onnx", blobs[0][:, None]))
+    clusterer.save(tmp_path / "saved")
+    again = load(tmp_path / "saved", device="cpu")
+    assert np.array_equal(again.predict(blobs[0]), clusterer.labels_)
 
 
 def test_pixels_as_floats(blobs: tuple, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 
 import small
 from coterie.cluster.kmeans import Metric, kmeans
+from coterie.cluster.tied import refined, tied_mixtures
 from coterie.config import read
 from coterie.data.feeding.augment import AugmentConfig, Normalisation
 from coterie.data.feeding.features import Features
@@ -116,10 +117,22 @@ def clustered(metric: Metric, n_clusters: int) -> dict[str, Any]:
     return {"labels": result.labels.tolist(), "centers": result.centers.tolist(), "inertia": result.inertia}
 
 
+def mixed() -> dict[str, Any]:
+    """The likeliest mixture with one covariance: of a sample, and then of points of which every process has a share."""
+    draw = torch.Generator().manual_seed(1)
+    points = torch.randn(3, 4, generator=draw)[torch.randint(3, (20_411,), generator=draw)] * 6
+    points = points + torch.randn(points.shape, generator=draw) * torch.tensor([3.0, 1, 1, 1])
+    own, every = points[processes().share(len(points))], processes()
+    found = tied_mixtures(own, 3, n_init=4, generator=torch.Generator().manual_seed(0), group=every)
+    again = refined(own, found.of(torch.tensor([0])), group=every)
+    return {"sample": found.means.tolist(), "means": again.means.tolist(), "likelihood": float(again.log_likelihood[0])}
+
+
 def main(out: Path) -> None:
     torch.set_num_threads(1)
     with joined():
         results: dict[str, Any] = {f"kmeans {metric} {k}": clustered(metric, k) for metric, k in KMEANS}
+        results["mixture"] = mixed()
         results |= {name: found(name) for name in (*small.LEARNING, IN_PARTS)}
         if processes().first:
             out.write_text(json.dumps(results))

@@ -47,6 +47,14 @@ def test_processes_agree_with_one_alone(name: str, count: int, results: dict[int
 
 
 @pytest.mark.parametrize("count", [2, 4])
+def test_mixtures_over_shards_equal_those_of_the_whole(count: int, results: dict[int, dict[str, Any]]) -> None:
+    whole, shared = results[1]["mixture"], results[count]["mixture"]
+    np.testing.assert_allclose(shared["sample"], whole["sample"], atol=1e-9)
+    np.testing.assert_allclose(shared["means"], whole["means"], atol=1e-9)
+    assert shared["likelihood"] == pytest.approx(whole["likelihood"], abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("name", ["kmeans euclidean 7", "kmeans cosine 7", "kmeans euclidean 9"])
 def test_kmeans_over_shards_equals_that_of_the_whole(name: str, count: int, results: dict[int, dict[str, Any]]) -> None:
     whole, shared = results[1][name], results[count][name]

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from coterie.cluster.kmeans import Metric
 from coterie.cluster.lloyd import totals
 from coterie.cluster.outliers import OutlierScore, fit_outlier_score
+from coterie.cluster.rules import Rule, nearest
 
 # How many images, among how many, are asked for their nearest neighbours to set the concentration.
 _IMAGES, _POOL, _NEIGHBOURS = 2000, 20_000, 20
@@ -34,26 +35,31 @@ class Grouping:
 
 @dataclass(frozen=True)
 class Groups:
-    """Centers with one common concentration, as fitted by `fit_groups`.
+    """A rule with a concentration, as fitted by `fit_groups`.
 
     Args:
-        centers: (K, d); of unit length where `metric` is cosine.
-        concentration: κ of the confidence `softmax(−κ·distance)`, a scalar tensor.
+        centers: (K, d), the middle of each group; of unit length where `metric` is cosine.
+        rule: what decides to which group an embedding belongs.
+        concentration: κ of the confidence `softmax(κ·logits)`, a scalar tensor.
         outlier_score: of features in clusters.
-        metric: distances are 1−cos, or squared Euclidean.
+        by_head: the method's own head decides in place of the rule.
     """
 
     centers: Tensor
+    rule: Rule
     concentration: Tensor
     outlier_score: OutlierScore
-    metric: Metric = "cosine"
+    by_head: bool = False
 
-    def assign(self, embeddings: Tensor, features: Tensor, probabilities: Tensor | None = None) -> Grouping:
-        """Group images by their embeddings (n, d) and the encoder's features (n, F).
+    @property
+    def metric(self) -> Metric:
+        """How embeddings are compared."""
+        return self.rule.metric
 
-        A method's own `probabilities` (n, K) decide where there are any.
-        """
-        confidence, clusters = self._surest(embeddings) if probabilities is None else probabilities.max(dim=1)
+    def assign(self, embeddings: Tensor, features: Tensor, head: Tensor | None = None) -> Grouping:
+        """Group images by their embeddings (n, d), the encoder's features (n, F), and what the `head` says (n, K)."""
+        own = head if self.by_head else None
+        confidence, clusters = self._surest(embeddings) if own is None else own.max(dim=1)
         return Grouping(clusters, confidence, self.outlier_score(features, clusters))
 
     def _surest(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,17 +71,26 @@ class Groups:
         parts = [self.probabilities(part).max(dim=1) for part in torch.split(embeddings, chunk)]
         return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
 
-    def probabilities(self, embeddings: Tensor) -> Tensor:
-        """How surely embeddings (N, d) belong to each cluster, (N, K), by their distances to the centers."""
-        return (-self.concentration * _distances(embeddings, self.centers, self.metric)).softmax(dim=1)
+    def probabilities(self, embeddings: Tensor, head: Tensor | None = None) -> Tensor:
+        """How surely embeddings (N, d) belong to each group, (N, K), by the rule, or else by the method's own head."""
+        if self.by_head and head is not None:
+            return head
+        return (self.concentration * self.rule(embeddings)).softmax(dim=1)
 
 
 def fit_groups(
-    embeddings: Tensor, features: Tensor, labels: Tensor, n_clusters: int, *, metric: Metric = "cosine"
+    embeddings: Tensor,
+    features: Tensor,
+    labels: Tensor,
+    n_clusters: int,
+    *,
+    metric: Metric = "cosine",
+    rule: Rule | None = None,
+    by_head: bool = False,
 ) -> Groups:
-    """Centers, concentration and outlier score of a finished clustering.
+    """Centers, rule, concentration and outlier score of a finished clustering.
 
-    The concentration is what makes `softmax(−κ·distance)` predict best, by likelihood, to which clusters an image's
+    The concentration is what makes `softmax(κ·logits)` predict best, by likelihood, to which clusters an image's
     nearest neighbours belong: an image whose neighbours are of one mind is certain, one between two clusters is not.
 
     Args:
@@ -84,23 +99,19 @@ def fit_groups(
         labels: (N,) int64.
         n_clusters: K.
         metric: how embeddings are compared.
+        rule: what gave the labels; None for the nearest center.
+        by_head: the method's own head gave them.
     """
     sums, counts = totals(embeddings, labels, n_clusters)
     centers = (sums / counts.clamp(min=1).unsqueeze(1)).to(embeddings.dtype)
     if metric == "cosine":
         centers = F.normalize(centers, dim=1)
-    concentration = _concentration(embeddings, labels, centers, metric)
-    return Groups(centers, concentration, fit_outlier_score(features, labels, n_clusters), metric)
+    rule = nearest(centers, metric) if rule is None else rule.to(embeddings)
+    concentration = _concentration(embeddings, labels, rule)
+    return Groups(centers, rule, concentration, fit_outlier_score(features, labels, n_clusters), by_head)
 
 
-def _distances(embeddings: Tensor, centers: Tensor, metric: Metric) -> Tensor:
-    """1−cos or squared Euclidean, (n, K)."""
-    if metric == "cosine":
-        return 1 - F.normalize(embeddings, dim=1) @ centers.T
-    return torch.cdist(embeddings, centers, compute_mode="donot_use_mm_for_euclid_dist").square()
-
-
-def _concentration(embeddings: Tensor, labels: Tensor, centers: Tensor, metric: Metric) -> Tensor:
+def _concentration(embeddings: Tensor, labels: Tensor, rule: Rule) -> Tensor:
     """κ of greatest likelihood for the labels of neighbours, over evenly spaced images and a geometric grid."""
     images = embeddings[:: max(1, len(embeddings) // _IMAGES)]
     pool = slice(None, None, max(1, len(embeddings) // _POOL))
@@ -108,18 +119,17 @@ def _concentration(embeddings: Tensor, labels: Tensor, centers: Tensor, metric: 
     # The nearest of all is the image itself, where the pool holds it.
     count = min(_NEIGHBOURS + 1, len(among))
     neighbours = torch.cat(
-        [
-            _distances(part, among, metric).topk(count, largest=False).indices[:, 1:]
-            for part in torch.split(images, 1024)
-        ]
+        [nearest(among, rule.metric)(part).topk(count).indices[:, 1:] for part in torch.split(images, 1024)]
     )
     if neighbours.shape[1] == 0:
         return embeddings.new_tensor(1.0)
-    distances, targets = _distances(images, centers, metric), names[neighbours]
-    # In units of the data, as a map may be of any size; on the sphere distances are at most 2.
-    scale = 1.0 if metric == "cosine" else float(distances.mean().clamp(min=1e-12))
+    logits, targets = rule(images), names[neighbours]
+    # In units of the data, as a map may be of any size, and a mixture of any sharpness; on the sphere cosines are as
+    # they are, since those of embeddings that are all alike differ by rounding.
+    least = 1.0 if rule.metric == "cosine" else 1e-12
+    scale = float((logits.amax(dim=1) - logits.mean(dim=1)).mean().clamp(min=least))
     grid = torch.logspace(0, 2, 60, device=embeddings.device, dtype=embeddings.dtype) / scale
-    likelihood = torch.stack([(-kappa * distances).log_softmax(dim=1).gather(1, targets).mean() for kappa in grid])
+    likelihood = torch.stack([(kappa * logits).log_softmax(dim=1).gather(1, targets).mean() for kappa in grid])
     return grid[likelihood.argmax()]
 
 

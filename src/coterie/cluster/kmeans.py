@@ -101,6 +101,11 @@ def _few(points: Tensor, total: int, n_clusters: int, generator: torch.Generator
     size = max(_SAMPLE, _SAMPLE_EACH * n_clusters)
     if total < 2 * size:
         return group.gather_shares(points, total)
+    return sampled(points, total, size, generator, group)
+
+
+def sampled(points: Tensor, total: int, size: int, generator: torch.Generator, group: Processes) -> Tensor:
+    """`size` rows drawn of the `total` that the processes share, the same in each of them."""
     drawn = torch.randperm(total, generator=generator, device=points.device)[:size]
     if group.count == 1:
         return points[drawn]

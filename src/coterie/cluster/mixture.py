@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from sklearn.base import DensityMixin
@@ -12,34 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.cluster.estimator import Data, Estimator, Points, same_kind
+from coterie.cluster.gaussians import COVARIANCES, Covariance, Mixture, fitted_to
 from coterie.cluster.kmeans import Metric, kmeans
 from coterie.errors import UsageError
 from coterie.seeding import generator as seeded
-
-Covariance = Literal["diagonal", "spherical"]
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """K Gaussians: `weights` (K,), `means` (K, D) and `variances` (K, D), spherical ones alike in every column.
-
-    With `metric` cosine, points are taken by their direction.
-    """
-
-    weights: Tensor
-    means: Tensor
-    variances: Tensor
-    metric: Metric
-
-    def log_joint(self, points: Tensor) -> Tensor:
-        """`log(weight_k · N(x_i; μ_k, σ_k²))`, (N, K)."""
-        points = F.normalize(points, dim=1) if self.metric == "cosine" else points
-        # Squares expand to products; near the origin they lose fewer digits.
-        origin = self.means.mean(dim=0)
-        x, means, precision = points - origin, self.means - origin, self.variances.reciprocal()
-        distances = x.square() @ precision.T - 2 * x @ (means * precision).T + (means.square() * precision).sum(dim=1)
-        constant = self.variances.log().sum(dim=1) + points.shape[1] * math.log(2 * math.pi)
-        return self.weights.log() - 0.5 * (constant + distances.clamp(min=0))
 
 
 @dataclass(frozen=True)
@@ -72,6 +48,7 @@ def gaussian_mixture(
     max_iter: int = 200,
     tol: float = 1e-5,
     reg_covar: float = 1e-6,
+    start: Tensor | None = None,
     generator: torch.Generator,
 ) -> MixtureResult:
     """Fit a mixture by EM, started from k-means.
@@ -79,28 +56,32 @@ def gaussian_mixture(
     Args:
         points: (N, D) floating point, finite.
         n_clusters: K.
-        covariance: "diagonal", or "spherical" for one variance a cluster.
+        covariance: "diagonal", "spherical" for one variance a cluster, "full", or "tied" for one full covariance that
+            all share; the latter two are computed in float64.
         metric: "cosine" takes points by their direction.
         n_init: restarts of the k-means that starts it.
         max_iter: iterations at the most.
         tol: EM rests when the mean log-likelihood rises by less.
         reg_covar: added to every variance.
+        start: labels (N,) to start from instead of a k-means of its own, for points that were found to be usable.
         generator: on the points' device.
 
     Raises:
-        UsageError: an argument out of range, or fewer points than clusters. CoterieError: points that are not finite.
+        UsageError: an argument out of range, fewer points than clusters, or a covariance without an inverse.
+        CoterieError: points that are not finite.
     """
-    if covariance not in ("diagonal", "spherical"):
-        raise UsageError(f"covariance is 'diagonal' or 'spherical', not '{covariance}'")
-    start = kmeans(points, n_clusters, metric=metric, n_init=n_init, generator=generator)
-    points = points if points.dtype == torch.float64 else points.float()
+    if covariance not in COVARIANCES:
+        raise UsageError(f"covariance is one of {', '.join(COVARIANCES)}, not '{covariance}'")
+    if start is None:
+        start = kmeans(points, n_clusters, metric=metric, n_init=n_init, generator=generator).labels
+    points = points.double() if points.dtype == torch.float64 or covariance in ("tied", "full") else points.float()
     x = F.normalize(points, dim=1) if metric == "cosine" else points
-    mixture = _maximise(x, F.one_hot(start.labels, n_clusters).to(x.dtype), covariance, metric, reg_covar)
+    mixture = fitted_to(x, F.one_hot(start, n_clusters).to(x.dtype), covariance, metric, reg_covar)
     previous, iteration = -math.inf, 0
     responsibilities, likelihood = _expect(x, mixture)
     while iteration < max_iter and likelihood - previous > tol:
         iteration += 1
-        mixture = _maximise(x, responsibilities, covariance, metric, reg_covar)
+        mixture = fitted_to(x, responsibilities, covariance, metric, reg_covar)
         previous = likelihood
         responsibilities, likelihood = _expect(x, mixture)
     return MixtureResult(mixture, responsibilities, likelihood, iteration)
@@ -112,33 +93,19 @@ def _expect(points: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
     return (joint - evidence.unsqueeze(1)).exp(), float(evidence.double().mean())
 
 
-def _maximise(
-    points: Tensor, responsibilities: Tensor, covariance: Covariance, metric: Metric, reg_covar: float
-) -> Mixture:
-    counts = responsibilities.sum(dim=0).clamp(min=1e-10)
-    origin = points.mean(dim=0)
-    centred = points - origin
-    means = responsibilities.T @ centred / counts.unsqueeze(1)
-    variances = responsibilities.T @ centred.square() / counts.unsqueeze(1) - means.square()
-    variances = variances.clamp(min=0) + reg_covar
-    if covariance == "spherical":
-        variances = variances.mean(dim=1, keepdim=True).expand_as(means).contiguous()
-    return Mixture(counts / counts.sum(), means + origin, variances, metric)
-
-
 @dataclass(eq=False, repr=False)
 class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
     """Gaussian mixture with scikit-learn's manners, on tensors and arrays; answers come in the kind given.
 
     Args:
         n_components: K.
-        covariance: "diagonal" or "spherical". metric: "euclidean" or "cosine".
+        covariance: "diagonal", "spherical", "tied" or "full". metric: "euclidean" or "cosine".
         n_init: restarts of the k-means it starts from. max_iter, tol, reg_covar: see `gaussian_mixture`.
         seed: same seed, same machine, same result.
 
     Attributes:
-        weights_ (K,), means_ (K, D), covariances_ (K, D), labels_ (N,), log_likelihood_ (mean of a point), n_iter_,
-        n_features_in_.
+        weights_ (K,), means_ (K, D), covariances_ (K, D), (D, D) if tied and (K, D, D) if full, labels_ (N,),
+        log_likelihood_ (mean of a point), n_iter_, n_features_in_.
     """
 
     n_components: int = 1
@@ -168,7 +135,7 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
         self._mixture = result.mixture
         self.weights_ = same_kind(X, result.mixture.weights)
         self.means_ = same_kind(X, result.mixture.means)
-        self.covariances_ = same_kind(X, result.mixture.variances)
+        self.covariances_ = same_kind(X, result.mixture.covariances)
         self.labels_ = same_kind(X, result.labels)
         self.log_likelihood_ = result.log_likelihood
         self.n_iter_ = result.iterations

@@ -40,9 +40,7 @@ class Network(nn.Module):
             normalised = [torch.cat([backbone(images) for backbone, images in pairs], dim=1)]
         (inputs,) = normalised
         embedded = embed_batch(model.method, inputs)
-        probabilities = embedded.probabilities
-        if probabilities is None:
-            probabilities = model.groups.probabilities(embedded.embeddings)
+        probabilities = model.groups.probabilities(embedded.embeddings, embedded.probabilities)
         found = model.group(embedded)
         return embedded.embeddings, probabilities, found.clusters, found.confidence, found.outlier
 

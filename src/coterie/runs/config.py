@@ -21,6 +21,7 @@ from coterie.untrusted import read_yaml
 # Raised when the meaning of a run folder's files changes.
 FORMAT = 2
 NO_BACKBONE = "none"
+GROUPS = ("auto", "own", "mixture")
 # The options of the data section that say how a source is read.
 READING = ("labels_from_folders", "subset", "image_column", "label_column")
 # Means and deviations of the channels as the field states them; CIFAR's deviations are means over images.
@@ -81,6 +82,8 @@ class RunConfig:
         device, precision: as `coterie.train.runtime` resolved them.
         deterministic: the same result every time also on an accelerator.
         compiled: the encoder goes through torch's compiler.
+        groups: how they are found in what was learnt: "own" by the method's own head or else by k-means, as the papers
+            do; "mixture" by a mixture of Gaussians with one covariance; "auto" by whichever leaves them further apart.
         words: that a CLIP may suggest as names of groups; none for those of ImageNet's classes.
     """
 
@@ -96,12 +99,15 @@ class RunConfig:
     precision: str
     deterministic: bool = False
     compiled: bool = False
+    groups: str = "auto"
     words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.clusters < 2:
             raise UsageError(f"-k: ask for at least 2 clusters, not {self.clusters}")
         self._check_backbone()
+        if self.groups not in GROUPS:
+            raise unknown("groups", self.groups, GROUPS)
         if len(self.words) == 1:
             raise UsageError("--words: one word fits every image as well as any other: give some more")
         if self.seed < 0:

@@ -72,7 +72,7 @@ class Model:
         blueprint: how its networks are built.
         method: the trained networks, on their device.
         normalisation: what images go through before them; None for features.
-        groups: centers, concentration and outlier score.
+        groups: rule, concentration and outlier score.
         precision: of the backbone, "float32" or "bfloat16".
         backbones: what make features of images, frozen, for a method on features that was given images: a space each.
         words: suggested for each group, where a backbone knows words.

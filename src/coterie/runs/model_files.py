@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from torch import Tensor
 
 import coterie
 from coterie.cluster.groups import Groups
 from coterie.cluster.outliers import OutlierScore
+from coterie.cluster.rules import Rule
 from coterie.config import plain, read
 from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.features import check_spaces
@@ -32,8 +34,9 @@ from coterie.runs.words import as_json, checked_words
 from coterie.train.runtime import choose_runtime
 from coterie.untrusted import read_json
 
-FORMAT = 4
+FORMAT = 5
 _GROUPS = ("centers", "concentration")
+_RULE = ("origin", "slopes", "intercepts")
 _OUTLIERS = ("whitening", "references", "nearer", "fence")
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 # What the description is called where `coterie export --hub` wrote the model.
@@ -53,6 +56,7 @@ def save_model(model: Model, folder: Path) -> None:
     save_backbones(model.backbones, folder)
     tensors = {f"method.{name}": value for name, value in model.method.state_dict().items()}
     tensors |= {f"groups.{name}": getattr(model.groups, name) for name in _GROUPS}
+    tensors |= {f"rule.{name}": value for name, value in model.groups.rule.tensors().items()}
     tensors |= {f"outliers.{name}": getattr(model.groups.outlier_score, name) for name in _OUTLIERS}
     write_tensors(folder / WEIGHTS, tensors)
     description = {
@@ -61,6 +65,7 @@ def save_model(model: Model, folder: Path) -> None:
         **plain(model.blueprint),
         "normalisation": None if model.normalisation is None else plain(model.normalisation),
         "precision": model.precision,
+        "by_head": model.groups.by_head,
         "words": as_json(model.words),
     }
     write_json(folder / DESCRIPTION, description)
@@ -89,9 +94,16 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         normalisation = None if given is None else read(Normalisation, given)
         tensors = safetensors.torch.load_file(folder / WEIGHTS)
         parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
+        rule = {name: tensors.pop(f"rule.{name}") for name in _RULE}
         outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
         if len(parts["centers"]) != blueprint.clusters:
             raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
+        if "rule.axes" in tensors:
+            rule["axes"] = tensors.pop("rule.axes")
+        _check_rule(rule, parts["centers"])
+        by_head = description["by_head"]
+        if not isinstance(by_head, bool):
+            raise ValueError("by_head is neither true nor false")
         weights = {name.removeprefix("method."): value for name, value in tensors.items()}
         check_fits(blueprint.build, weights)
         method = blueprint.build()
@@ -108,7 +120,8 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     method.eval()
     outlier_score = OutlierScore(**{name: part.to(runtime.device) for name, part in outliers.items()})
     parts = {name: part.to(runtime.device) for name, part in parts.items()}
-    groups = Groups(**parts, outlier_score=outlier_score, metric=method.metric)
+    deciding = Rule(**{name: part.to(runtime.device) for name, part in rule.items()}, metric=method.metric)
+    groups = Groups(**parts, rule=deciding, outlier_score=outlier_score, by_head=by_head)
     frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
     backbones = _backbones(folder, blueprint) if frozen else ()
     return Model(blueprint, method, normalisation, groups, chosen, backbones, words)
@@ -124,6 +137,16 @@ def _backbones(folder: Path, blueprint: Blueprint) -> tuple[Pretrained, ...]:
     if tuple(each.backbone.features for each in backbones) != (blueprint.spaces or blueprint.shape):
         raise CoterieError(f"the model in {folder} is damaged (its backbones make other features): fit it again")
     return backbones
+
+
+def _check_rule(rule: dict[str, Tensor], centers: Tensor) -> None:
+    """Raise a ValueError if the parts of a rule do not fit centers (K, d), or one another."""
+    n_clusters, width = centers.shape
+    seen = rule["axes"].shape[-1] if "axes" in rule else width
+    wanted = {"origin": (width,), "axes": (width, seen), "slopes": (seen, n_clusters), "intercepts": (n_clusters,)}
+    for name, part in rule.items():
+        if part.shape != wanted[name]:
+            raise ValueError(f"its rule's {name} do not fit its centers")
 
 
 def saved_files(folder: Path) -> dict[str, Path]:

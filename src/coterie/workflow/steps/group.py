@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from coterie.cluster.choice import Way, choose_way
 from coterie.cluster.groups import Grouping, by_size, fit_groups
 from coterie.cluster.kmeans import Metric, kmeans
 from coterie.cluster.spaces import in_spaces
@@ -17,6 +18,7 @@ from coterie.data.base import Rows
 from coterie.data.feeding.features import Features
 from coterie.errors import CoterieError
 from coterie.failures import translating
+from coterie.methods import Method
 from coterie.processes import processes
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Embedded, Model, embed_rows
@@ -31,12 +33,15 @@ from coterie.workflow.steps.stopping import agree
 class Fitted:
     """A trained model, what it makes of its training data, and the seconds of learning and grouping.
 
+    `way` is how the groups were found, `own` the method's own way, which may be the same.
     `held_out` (N,) bool marks what was kept out of learning; None where nothing was.
     """
 
     model: Model
     embedded: Embedded
     grouping: Grouping
+    way: Way
+    own: Way
     seconds: float
     held_out: npt.NDArray[np.bool_] | None = None
 
@@ -57,13 +62,18 @@ def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fi
         )  # fmt: skip
         agree(listener, processes())
         listener.end()
-        labels = _final_labels(embedded, config, method.metric)
-        groups = fit_groups(embedded.embeddings, embedded.features, labels, config.clusters, metric=method.metric)
+        way, own = _ways(embedded, config, method)
+        if way is not own:
+            attempt.note(_told(way, own))
+        groups = fit_groups(
+            embedded.embeddings, embedded.features, way.labels, config.clusters, metric=method.metric, rule=way.rule,
+            by_head=way.rule is None and embedded.probabilities is not None,
+        )  # fmt: skip
         model = Model(learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen)
         grouping = model.group(embedded)
         model = replace(model, words=_words(rows, grouping, learnt, config))
         seconds = learnt.seconds + time.perf_counter() - began
-        return Fitted(model, embedded, grouping, seconds, learnt.held_out)
+        return Fitted(model, embedded, grouping, way, own, seconds, learnt.held_out)
 
 
 def _words(rows: Rows, grouping: Grouping, learnt: Learnt, config: RunConfig) -> Words:
@@ -80,13 +90,30 @@ def _words(rows: Rows, grouping: Grouping, learnt: Learnt, config: RunConfig) ->
     return words_of_groups(speaking, grouping.clusters.cpu(), config.clusters) if speaking else ()
 
 
-def _final_labels(embedded: Embedded, config: RunConfig, metric: Metric) -> Tensor:
-    """The method's own assignment where it has one; else k-means, clusters numbered by size."""
-    if not bool(torch.isfinite(embedded.embeddings).all()):
+def _ways(embedded: Embedded, config: RunConfig, method: Method) -> tuple[Way, Way]:
+    """How groups are found, and how the method itself would: by its head where it has one, else by k-means.
+
+    Methods on features have whitened them already as they want them.
+    """
+    embeddings, metric = embedded.embeddings, method.metric
+    if not bool(torch.isfinite(embeddings).all()):
         raise CoterieError("the embeddings are not finite (NaN): lower train.learning_rate, or use --precision float32")
-    if embedded.probabilities is not None:
-        return embedded.probabilities.argmax(dim=1)
-    return cluster_embeddings(embedded.embeddings, config, metric)
+    own = (
+        Way("k-means", cluster_embeddings(embeddings, config, metric))
+        if embedded.probabilities is None
+        else Way("the method's own head", embedded.probabilities.argmax(dim=1))
+    )
+    if config.groups == "own" or (config.groups == "auto" and method.inputs == "features"):
+        return own, own
+    draw = generator(embeddings.device, config.seed, "ways")
+    return choose_way(
+        embeddings, own, config.clusters, metric=metric, mixture=config.groups == "mixture", generator=draw,
+        group=processes(),
+    )  # fmt: skip
+
+
+def _told(way: Way, own: Way) -> str:
+    return f"grouped by {way.name}; silhouette {way.silhouette:.3f} against {own.silhouette:.3f} by {own.name}"
 
 
 def cluster_embeddings(embeddings: Tensor, config: RunConfig, metric: Metric) -> Tensor:

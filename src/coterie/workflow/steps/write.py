@@ -72,6 +72,7 @@ def _summarise(config: RunConfig, rows: Rows, fitted: Fitted, *, skipped: int) -
         "images": len(rows),
         "skipped": skipped,
         "clusters": config.clusters,
+        "grouped": {"by": fitted.way.name, "silhouettes": _silhouettes(fitted)},
         "cluster_sizes": np.bincount(clusters, minlength=config.clusters).tolist(),
         "outliers": int(fitted.grouping.outlier.sum()),
         "epochs": config.train.epochs,
@@ -98,11 +99,19 @@ def _summarise(config: RunConfig, rows: Rows, fitted: Fitted, *, skipped: int) -
     return summary
 
 
+def _silhouettes(fitted: Fitted) -> dict[str, float]:
+    """By the way, of those that were compared."""
+    ways = (fitted.way, fitted.own)
+    return {way.name: round(way.silhouette, 4) for way in ways if way.silhouette is not None}
+
+
 def _further_scores(
     config: RunConfig, labels: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64], fitted: Fitted
 ) -> dict[str, Any]:
-    """Beside a head's assignment, k-means on its embeddings; and the assignment of what was held out."""
+    """The method's own groups where they are others, beside a head's those of k-means, and of what was held out."""
     scores: dict[str, Any] = {}
+    if fitted.way is not fitted.own:
+        scores[fitted.own.name] = asdict(score(labels, fitted.own.labels.cpu().numpy()))
     if fitted.embedded.probabilities is not None:
         metric = fitted.model.method.metric
         found = cluster_embeddings(fitted.embedded.embeddings, config, metric).cpu().numpy()
