@@ -6,6 +6,7 @@ from typing import Any
 
 from coterie.data.feeding.augment import describe_views
 from coterie.data.feeding.features import Features
+from coterie.data.reading.depth import Scale
 from coterie.listener import Listener
 from coterie.methods import learns
 from coterie.nn.pretrained.known import KNOWN
@@ -39,10 +40,16 @@ def short(plan: Plan) -> list[str]:
     known = KNOWN.get(config.backbone)
     return [
         f"{len(plan.source.keys)} {what} from {config.data.source} into {config.clusters} clusters",
+        *([_told(config.data.scale)] if config.data.scale else []),
         f"{config.method}{network}, {epochs}, on {config.device} in {config.precision}",
         *([f"{config.backbone} has learnt from {known.learnt_from}"] if known else []),
         *(["--backbone convnet-small learns from these photographs alone instead"] if by_default else []),
     ]
+
+
+def _told(scale: Scale) -> str:
+    black, white = (f"{value:g}" for value in scale)
+    return f"in images of more than eight bits {black} is black and {white} white; --set data.scale changes it"
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

@@ -168,6 +168,8 @@ def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
     seen = wanted if isinstance(wanted, int) and not pretrained else side
     own = "resnet18-small" if gpu and seen > 16 else "convnet-small"
     values: dict[str, Any] = {"backbone": NO_BACKBONE if on_features else own, "data.side": side}
+    if outline.scale:
+        values["data.scale"] = list(outline.scale)
     if not said.recipe.origin:
         values |= _named("augment", default_augmentation(seen, grey=outline.grey))
     images = f"{'grey ' if outline.grey else ''}images of {outline.side} pixels"

@@ -36,11 +36,13 @@ class DataConfig:
     """Which images, and how large.
 
     Args:
-        source: what was given, see `coterie.data.sources.open_source`.
+        source: its full name, which means the same in every folder, see `coterie.data.sources.open_source`.
         side: pixels of the square each image becomes; 0 where the source holds features.
         labels_from_folders: take class folders as labels, for evaluation only.
         normalisation: the mean and deviation taken out of every channel: "images" for their own, "imagenet", "cifar10"
             or "cifar100" for what is usual there, "auto" for what a pretrained backbone wants, else "images".
+        scale: the values that are black and white in images of more than eight bits; empty chooses from the images, and
+            stays so where all have eight bits, as do arrays.
         subset, image_column, label_column: of a data set of the hub; empty chooses, see `coterie.data.sources.hub`.
     """
 
@@ -48,6 +50,7 @@ class DataConfig:
     side: int
     labels_from_folders: bool = False
     normalisation: str = "auto"
+    scale: tuple[float, ...] = ()
     subset: str = ""
     image_column: str = ""
     label_column: str = ""
@@ -55,6 +58,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.normalisation not in ("auto", "images", *STATISTICS):
             raise unknown("normalisation", self.normalisation, ("auto", "images", *STATISTICS))
+        if self.scale and (len(self.scale) != 2 or not self.scale[0] < self.scale[1]):
+            raise UsageError(f"option 'data.scale' wants two rising values, black and white, got {list(self.scale)}")
         if self.side > MOST_SIDE:
             raise UsageError(f"images may be up to {MOST_SIDE} pixels wide, not {self.side}: lower --size")
         if self.side < 8 and self.side != 0:

@@ -14,6 +14,7 @@ from coterie.cluster.groups import Grouping, Groups
 from coterie.data.base import Rows
 from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.collected import Collected
+from coterie.data.reading.depth import Scale
 from coterie.methods import Method, build_method
 from coterie.nn.pretrained import Architecture, Pretrained, build
 from coterie.processes import ALONE, Processes
@@ -71,6 +72,7 @@ class Model:
         groups: centers, concentration and outlier score.
         precision: of the backbone, "float32" or "bfloat16".
         backbone: what makes features of images, frozen, for a method on features that was given images.
+        scale: black and white of images of more than eight bits, as those learnt from had them; empty where none had.
     """
 
     blueprint: Blueprint
@@ -79,6 +81,7 @@ class Model:
     groups: Groups
     precision: str
     backbone: Pretrained | None = None
+    scale: Scale = ()
 
     def embed(self, rows: Rows, *, on_rows: Callable[[int], None] = lambda _: None) -> Embedded:
         """Embeddings of every image or feature vector of this model's shape."""

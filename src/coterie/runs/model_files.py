@@ -10,7 +10,7 @@ import safetensors.torch
 import coterie
 from coterie.cluster.groups import Groups
 from coterie.cluster.outliers import OutlierScore
-from coterie.config import plain, read
+from coterie.config import coerce, plain, read
 from coterie.data.feeding.augment import Normalisation
 from coterie.errors import CoterieError, UsageError
 from coterie.files import write_json
@@ -53,6 +53,7 @@ def save_model(model: Model, folder: Path) -> None:
         "coterie": coterie.__version__,
         **plain(model.blueprint),
         "normalisation": None if model.normalisation is None else plain(model.normalisation),
+        "scale": list(model.scale),
         "precision": model.precision,
     }
     write_json(folder / DESCRIPTION, description)
@@ -86,6 +87,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         check_fits(blueprint.build, weights)
         method = blueprint.build()
         method.load_state_dict(weights)
+        scale = coerce(description.get("scale", []), tuple[float, ...], where="scale")
         chosen = precision or _precision(device, description["precision"])
     except UsageError as error:
         raise CoterieError(f"the model in {folder} cannot be used: {error}") from None
@@ -100,7 +102,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     groups = Groups(**parts, outlier_score=outlier_score, metric=method.metric)
     frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
     backbone = load_backbone(folder / _BACKBONE) if frozen else None
-    return Model(blueprint, method, normalisation, groups, chosen, backbone)
+    return Model(blueprint, method, normalisation, groups, chosen, backbone, scale)
 
 
 def saved_files(folder: Path) -> dict[str, Path]:

@@ -44,5 +44,6 @@ def _points(source: str, listener: Listener, reading: Mapping[str, Any]) -> Tens
     if isinstance(opened, Features):
         return torch.from_numpy(opened.values)
     listener.note("judging images by their pixels; the embeddings of a run tell more: coterie choose-k RUN")
-    store, _ = read_images(opened, min(_SIDE, max(8, opened.outline().side)))
+    outline = opened.outline()
+    store, _ = read_images(opened, min(_SIDE, max(8, outline.side)), scale=outline.scale)
     return torch.from_numpy(store.images).flatten(1).float() / 255

@@ -29,6 +29,7 @@ def rebuild_report(run: Path, source: str | None = None) -> Path:
         opened = open_source(source)
         if not {printable(key) for key in opened.keys} & set(assignments.keys):
             raise UsageError(f"{source} has none of the run's images: give the source the run was made of")
-        take_pictures(opened, assignments, read_embeddings(folder, len(assignments.keys))).save(folder.thumbnails)
+        embeddings, scale = read_embeddings(folder, len(assignments.keys)), folder.read_config().data.scale
+        take_pictures(opened, assignments, embeddings, scale=scale).save(folder.thumbnails)
     write_report(folder, summary)
     return folder.report

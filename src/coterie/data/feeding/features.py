@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from coterie.data.base import OneByOne, Outline, Skipped, Unreadable
+from coterie.data.reading.depth import Scale
 from coterie.errors import UsageError
 
 
@@ -61,7 +62,7 @@ class Features(OneByOne):
     def outline(self) -> Outline:
         return Outline(len(self), 0, grey=False)
 
-    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:  # noqa: ARG002
+    def decode(self, place: int, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:  # noqa: ARG002
         raise Unreadable("a feature vector has no picture")
 
 

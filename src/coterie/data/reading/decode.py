@@ -17,6 +17,8 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from coterie.data.base import Unreadable
+from coterie.data.reading.animation import seek_shown
+from coterie.data.reading.depth import Range, Scale, has_low_bytes, is_deep, low_bytes_of, mend_planes, range_of
 from coterie.data.reading.pixels import fit_square
 
 # Others that Pillow knows may start programs, as EPS does. A JPEG of several pictures (MPO) begins as any JPEG.
@@ -49,23 +51,27 @@ _REASONS = {
 }
 
 
-def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
+def decode_file(file: Path | BinaryIO, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:
     """The image in a file, upright, over white, centre-cropped to a square and resized: (side, side, 3) uint8.
 
-    JPEG files are decoded at the smallest scale that suffices.
+    JPEG files are decoded at the smallest scale that suffices. Of an animation it is the first frame that shows more
+    than one colour.
 
     Args:
         file: its path, or an open one, as of bytes in memory.
         side: pixels.
+        scale: black and white of images of more than eight bits; empty for each image's own.
 
     Raises:
         Unreadable: with the reason; no other exception leaves this function, whatever the file holds.
     """
     try:
         with _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
+            mend_planes(image)
             needed = _room_for(image, side)
             with _large if needed > _LARGE_BYTES else contextlib.nullcontext():
-                square = fit_square(image, side)
+                seek_shown(image)
+                square = fit_square(image, side, scale, low_bytes_of(image, stream))
             turned = _TRANSPOSITIONS.get(_orientation(image))
         return square if turned is None else np.asarray(Image.fromarray(square).transpose(turned))
     except Unreadable:
@@ -90,6 +96,20 @@ def stored_size(file: Path | BinaryIO) -> tuple[int, int] | None:
             warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
             with Image.open(stream, formats=FORMATS) as image:
                 return int(image.width), int(image.height)
+    except Exception:
+        return None
+
+
+def stored_range(file: Path | BinaryIO) -> Range | None:
+    """The range of the values in an image of more than eight bits; None of any other, or where it cannot be read."""
+    try:
+        with warnings.catch_warnings(), _opened(file) as stream:
+            warnings.simplefilter("ignore")
+            with Image.open(stream, formats=FORMATS) as image:
+                mend_planes(image)
+                _room_for(image, 1)
+                low = low_bytes_of(image, stream)
+                return range_of(image, low) if is_deep(image) or low is not None else None
     except Exception:
         return None
 
@@ -129,7 +149,7 @@ def _room_for(image: Image.Image, side: int) -> int:
         raise Unreadable("it has no pixels")
     held = _held_beside(image)
     image.draft(None, (side, side))
-    needed = image.width * image.height * _bytes_per_pixel(image.mode) + held
+    needed = image.width * image.height * _bytes_per_pixel(image) + held
     if needed > _MOST_BYTES:
         raise Unreadable(
             f"too large: {width}×{height} pixels take {needed / 1e9:.1f} GB to decode, {_MOST_BYTES / 1e9:.1f} GB is "
@@ -138,11 +158,13 @@ def _room_for(image: Image.Image, side: int) -> int:
     return needed
 
 
-def _bytes_per_pixel(mode: str) -> int:
+def _bytes_per_pixel(image: Image.Image) -> int:
     """Of Pillow's memory."""
-    if mode in ("1", "L", "P"):
+    if image.mode in ("1", "L", "P"):
         return 1
-    return 2 if mode.startswith("I;16") else 4
+    if image.mode.startswith("I;16"):
+        return 2
+    return 8 if has_low_bytes(image) else 4
 
 
 def _held_beside(image: Image.Image) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.data.base import Skipped, Source, Unreadable
+from coterie.data.reading.depth import Scale
 from coterie.data.reading.parallel import in_parallel
 from coterie.data.reading.store import Store, at_once
 from coterie.errors import ResourceError, UsageError
@@ -22,6 +23,7 @@ def ingest(
     source: Source,
     side: int,
     *,
+    scale: Scale = (),
     channels: int | None = None,
     scratch: Path | None = None,
     on_image: Callable[[], None] = lambda: None,
@@ -31,6 +33,7 @@ def ingest(
     Args:
         source: see `coterie.data.sources.open_source`.
         side: pixels.
+        scale: black and white of images of more than eight bits; empty for each image's own.
         channels: 1 or 3; None keeps one channel where every image is grey, and three otherwise.
         scratch: a file to map the store to when it is too large for memory; None keeps it in memory.
         on_image: called after each image, from the calling thread.
@@ -42,7 +45,7 @@ def ingest(
         UsageError: not one image could be read.
     """
     images = allocate((len(source.keys), 3, side, side), scratch)
-    reasons, grey = _decode_into(images, source, side, on_image)
+    reasons, grey = _decode_into(images, source, side, scale, on_image)
     good = np.array([reason is None for reason in reasons])
     skipped = list(source.skipped)
     skipped += [Skipped(source.keys[place], reason) for place, reason in enumerate(reasons) if reason is not None]
@@ -60,14 +63,14 @@ def ingest(
 
 
 def _decode_into(
-    images: npt.NDArray[np.uint8], source: Source, side: int, on_image: Callable[[], None]
+    images: npt.NDArray[np.uint8], source: Source, side: int, scale: Scale, on_image: Callable[[], None]
 ) -> tuple[list[str | None], npt.NDArray[np.bool_]]:
     """Fill `images` (N, 3, S, S); returns why each could not be read, None where it could, and which are grey."""
     grey = np.zeros(len(images), dtype=bool)
     reasons: list[str | None] = [None] * len(images)
 
     def work(part: Sequence[int]) -> Iterator[str | None]:
-        for place, found in zip(part, source.decode_part(part, side), strict=True):
+        for place, found in zip(part, source.decode_part(part, side, scale), strict=True):
             if isinstance(found, Unreadable):
                 yield str(found)
                 continue

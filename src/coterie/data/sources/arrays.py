@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from coterie.data.base import OneByOne, Outline, Skipped, looked_at, outlined
+from coterie.data.reading.depth import Scale
 from coterie.data.reading.pixels import fit_square
 from coterie.errors import UsageError
 
@@ -39,29 +38,17 @@ class ArraySource(OneByOne):
     def identity(self) -> None:
         return None
 
-    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
+    def decode(self, place: int, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:  # noqa: ARG002
         pixels = self._images[place]
         image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
         return fit_square(image, side)
 
 
-def folder_labels(keys: Sequence[str], name: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Labels by the folder that a key, a path with forward slashes, lies in; −1 for those in none.
-
-    Raises:
-        UsageError: no key lies in a folder.
-    """
-    folders = [PurePosixPath(key).parent.name for key in keys]
-    if not any(folders):
-        raise UsageError(f"--labels-from-folders: {name} has no class folders, only files")
-    labels, names = numbered_labels(np.array(folders), (), len(keys), name)
-    assert labels is not None
-    return labels, names
-
-
 def checked_images(images: Any, name: str) -> npt.NDArray[np.uint8]:
     """`images` if they are (N, H, W[, C]) uint8, else a UsageError that says what they are."""
     array = np.asarray(images)
+    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4)):
+        raise UsageError(f"{name} of shape {array.shape} is one image: give it as images[None]")
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3, 4)):
         raise UsageError(f"{name} must have the shape (N, H, W) or (N, H, W, C) with C of 1, 3 or 4, not {array.shape}")
     if array.dtype != np.uint8:
@@ -86,7 +73,7 @@ def checked_keys(keys: list[str] | None, count: int, name: str) -> list[str]:
 def numbered_labels(
     labels: Any, class_names: tuple[str, ...], count: int, name: str
 ) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...]]:
-    """Labels of any kind as numbers with names; −1 and empty names mean unknown."""
+    """Labels of any kind as numbers with names; empty names and −1 mean unknown, unless all are −1 or 1."""
     if labels is None:
         return None, ()
     array = np.asarray(labels)
@@ -99,6 +86,8 @@ def numbered_labels(
     if array.dtype.kind not in "iub":
         raise UsageError(f"{name}: labels must be whole numbers or strings, not {array.dtype}")
     values = array.astype(np.int64)
+    if not class_names and set(np.unique(values).tolist()) == {-1, 1}:  # Two classes, as for support vector machines.
+        return (values + 1) // 2, ("-1", "1")
     if not class_names and int(values.max()) >= count:  # Numbers such as years, of which few occur.
         known, places = np.unique(values, return_inverse=True)
         unknown = int((known < 0).sum())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
 from coterie.data.base import Skipped, Source, Unreadable
-from coterie.data.sources.arrays import folder_labels
+from coterie.data.sources.class_folders import folder_labels
 from coterie.data.sources.encoded import MOST_BYTES, Encoded
 from coterie.data.sources.folder import IMAGE_SUFFIXES
 from coterie.data.sources.pack import read_pack
@@ -38,13 +38,14 @@ class RemoteFolder(Encoded):
         name: str,
         *,
         labels_from_folders: bool = False,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._remote, self._files = remote, list(files.values())
         self.keys, self.skipped = list(files), skipped
         self.labels: npt.NDArray[np.int64] | None = None
         self.class_names: tuple[str, ...] = ()
         if labels_from_folders:
-            self.labels, self.class_names = folder_labels(self.keys, name)
+            self.labels, self.class_names = folder_labels(self.keys, name, note)
 
     @property
     def in_flight(self) -> int:
@@ -93,7 +94,7 @@ def find_remote_images(entries: Sequence[Entry], folder: str) -> tuple[dict[str,
     return dict(sorted(images.items())), skipped
 
 
-def read_remote_pack(remote: Remote, path: str, url: str) -> Source:
+def read_remote_pack(remote: Remote, path: str, url: str, note: Callable[[str], None]) -> Source:
     """The source in an `.npz` behind a URL.
 
     Raises:
@@ -101,6 +102,6 @@ def read_remote_pack(remote: Remote, path: str, url: str) -> Source:
     """
     try:
         with remote.open(path) as stream:
-            return read_pack(stream, url)
+            return read_pack(stream, url, note)
     except FileNotFoundError:
         raise CoterieError(f"there is no {url}") from None

@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.base import OneByOne, Outline, Skipped, Unreadable, looked_at, outlined
-from coterie.data.reading.decode import decode_file, stored_size
+from coterie.data.base import LOOKED_AT, OneByOne, Outline, Skipped, Unreadable, looked_at, outlined
+from coterie.data.reading.decode import decode_file, stored_range, stored_size
+from coterie.data.reading.depth import Range, Scale
 from coterie.data.sources.arrays import checked_keys, numbered_labels
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.extras import require
@@ -68,18 +69,24 @@ class HubSource(OneByOne):
     def outline(self) -> Outline:
         step = max(1, len(self.keys) // 200)
         sides = [side for place in range(0, len(self.keys), step) if (side := self._short_side(place)) is not None]
-        return outlined(len(self.keys), sides, looked_at(self, len(self.keys)))
+        ranges = map(self._range, range(0, len(self.keys), max(1, len(self.keys) // LOOKED_AT)))
+        return outlined(len(self.keys), sides, looked_at(self, len(self.keys)), ranges)
 
     def identity(self) -> str | None:
         return self._identity
 
-    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
-        return decode_file(self._file(place), side)
+    def decode(self, place: int, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:
+        return decode_file(self._file(place), side, scale)
 
     def _short_side(self, place: int) -> int | None:
         with contextlib.suppress(Unreadable):
             size = stored_size(self._file(place))
             return None if size is None else min(size)
+        return None
+
+    def _range(self, place: int) -> Range | None:
+        with contextlib.suppress(Unreadable):
+            return stored_range(self._file(place))
         return None
 
     def _file(self, place: int) -> Path | BinaryIO:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.base import OneByOne, Outline, Skipped, looked_at, outlined
-from coterie.data.reading.decode import decode_file, stored_size
-from coterie.data.sources.arrays import folder_labels
+from coterie.data.base import LOOKED_AT, OneByOne, Outline, Skipped, looked_at, outlined
+from coterie.data.reading.decode import decode_file, stored_range, stored_size
+from coterie.data.reading.depth import Scale
+from coterie.data.sources.class_folders import folder_labels
 from coterie.data.sources.folder import find_images
 from coterie.data.sources.storage import stamp_of
 from coterie.errors import UsageError
@@ -30,7 +32,9 @@ class NoImages(UsageError):
 class FolderSource(OneByOne):
     """Every image below a folder; keys are paths relative to it, with forward slashes."""
 
-    def __init__(self, root: Path, *, labels_from_folders: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, labels_from_folders: bool = False, note: Callable[[str], None] = lambda _: None
+    ) -> None:
         paths, self.skipped = find_images(root)
         if not paths:
             raise NoImages(str(root), self.skipped)
@@ -39,12 +43,13 @@ class FolderSource(OneByOne):
         self.labels: npt.NDArray[np.int64] | None = None
         self.class_names: tuple[str, ...] = ()
         if labels_from_folders:
-            self.labels, self.class_names = folder_labels(self.keys, str(root))
+            self.labels, self.class_names = folder_labels(self.keys, str(root), note)
 
     def outline(self) -> Outline:
         step = max(1, len(self._paths) // 200)
         sides = [min(size) for path in self._paths[::step] if (size := stored_size(path)) is not None]
-        return outlined(len(self._paths), sides, looked_at(self, len(self._paths)))
+        ranges = map(stored_range, self._paths[:: max(1, len(self._paths) // LOOKED_AT)])
+        return outlined(len(self._paths), sides, looked_at(self, len(self._paths)), ranges)
 
     def identity(self) -> str | None:
         files = hashlib.blake2b(digest_size=16)
@@ -52,5 +57,5 @@ class FolderSource(OneByOne):
             files.update(f"{key}\0{stamp_of(path)}\n".encode("utf-8", "surrogatepass"))
         return files.hexdigest()
 
-    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
-        return decode_file(self._paths[place], side)
+    def decode(self, place: int, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:
+        return decode_file(self._paths[place], side, scale)

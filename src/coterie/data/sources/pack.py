@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,8 +14,8 @@ from coterie.errors import UsageError
 from coterie.untrusted import open_pack
 
 
-def read_pack(stream: BinaryIO, name: str) -> Source:
-    """The source in an open `.npz` file.
+def read_pack(stream: BinaryIO, name: str, note: Callable[[str], None] = lambda _: None) -> Source:
+    """The source in an open `.npz` file; `note` is told where it could be read otherwise.
 
     Raises:
         UsageError: no plain arrays, no `images` or `features` among them, or of the wrong kind.
@@ -26,6 +26,8 @@ def read_pack(stream: BinaryIO, name: str) -> Source:
             if kind is None:
                 found = ", ".join(pack.files) or "nothing"
                 raise UsageError(f"{name} holds no array 'images' or 'features' (it holds {found})")
+            if kind == "images" and "features" in pack.files:
+                note(f"{name} holds images and features: the images are read")
             values = pack[kind]
             beside: dict[str, Any] = {kind: pack[kind] for kind in ("labels", "keys", "class_names") if kind in pack}
     except UsageError:

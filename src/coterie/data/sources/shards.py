@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from coterie.data.base import Skipped, Unreadable
 from coterie.data.reading.parallel import in_parallel
-from coterie.data.sources.arrays import folder_labels
 from coterie.data.sources.bucket import identity_of
+from coterie.data.sources.class_folders import folder_labels
 from coterie.data.sources.encoded import Encoded
 from coterie.data.sources.shard_cache import kept_contents
 from coterie.data.sources.shard_names import shard_files, shard_names
@@ -72,7 +72,8 @@ class ShardSource(Encoded):
             raise UsageError(f"no images in {name}{first}")
         self.keys = _keys(names, contents)
         plain = [key for content in contents for key in content.samples]
-        self.labels, self.class_names = folder_labels(plain, name) if labels_from_folders else _labels(self._samples)
+        found = folder_labels(plain, name, note) if labels_from_folders else _labels(self._samples)
+        self.labels, self.class_names = found
 
     @property
     def in_flight(self) -> int:

@@ -56,7 +56,9 @@ def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fi
         listener.end()
         labels = _final_labels(embedded, config, method.metric)
         groups = fit_groups(embedded.embeddings, embedded.features, labels, config.clusters, metric=method.metric)
-        model = Model(learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen)
+        model = Model(
+            learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen, config.data.scale
+        )
         seconds = learnt.seconds + time.perf_counter() - began
         return Fitted(model, embedded, model.group(embedded), seconds, learnt.held_out)
 

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from coterie.data.base import Pixels, Rows, Source, Unreadable
+from coterie.data.reading.depth import Scale
 from coterie.data.reading.parallel import in_parallel
 from coterie.data.reading.store import Store
 from coterie.report.selection import select, shown_rows
@@ -25,15 +26,18 @@ _DECODED_AGAIN, _GOOD_ENOUGH = 1000, 64
 _AT_ONCE = 1024
 
 
-def take_pictures(source: Source, assignments: Assignments, embeddings: Any, rows: Rows | None = None) -> Thumbnails:
+def take_pictures(
+    source: Source, assignments: Assignments, embeddings: Any, rows: Rows | None = None, *, scale: Scale = ()
+) -> Thumbnails:
     """Pictures of every image the page shows: galleries at a size worth looking at, all others on sheets.
 
     Args:
         source: where the images come from; one that vanished since is left out, and the page shows its name.
         embeddings: (N, d), in the order of `assignments`.
         rows: the images as the run read them, which spares decoding them again where they are large enough.
+        scale: black and white of images of more than eight bits, as the run read them.
     """
-    pictures = _Pictures(source, assignments)
+    pictures = _Pictures(source, assignments, scale)
     selection = select(assignments, embeddings)
     thumbnails = Thumbnails({})
     chosen = [row for picks in selection.values() for row in picks.rows]
@@ -57,8 +61,8 @@ def take_pictures(source: Source, assignments: Assignments, embeddings: Any, row
 class _Pictures:
     """Images of a source by row of the run."""
 
-    def __init__(self, source: Source, assignments: Assignments) -> None:
-        self._source, self._keys = source, assignments.keys
+    def __init__(self, source: Source, assignments: Assignments, scale: Scale) -> None:
+        self._source, self._keys, self._scale = source, assignments.keys, scale
         self._places = {printable(key): place for place, key in enumerate(source.keys)}
         self.native = source.outline().side
 
@@ -73,7 +77,7 @@ class _Pictures:
 
         in_parallel(
             self._source.parts([place for place in places.values() if place is not None]),
-            lambda part: self._source.decode_part(part, side),
+            lambda part: self._source.decode_part(part, side, self._scale),
             receive,
             threads=self._source.in_flight,
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from coterie.data.base import Rows, Skipped, Source
 from coterie.data.feeding.features import Features
 from coterie.data.reading.cache import read_images
+from coterie.data.reading.depth import Scale
 from coterie.data.reading.store import Store
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.listener import Listener
@@ -67,18 +68,18 @@ def gather(source: Source, model: Model, listener: Listener) -> tuple[Rows, list
     if len(model.input_shape) == 1:
         raise UsageError("the model groups features, and this source holds images: give an .npz with `features`")
     channels, side, _ = model.input_shape
-    store, skipped = _images(source, side, channels, listener)
+    store, skipped = _images(source, side, model.scale or source.outline().scale, channels, listener)
     if model.backbone is None:
         return store, skipped
     return look(store, model.backbone, Runtime(model.method.device, model.precision), listener), skipped
 
 
 def _images(
-    source: Source, side: int, channels: int | None, listener: Listener, scratch: Path | None = None
+    source: Source, side: int, scale: Scale, channels: int | None, listener: Listener, scratch: Path | None = None
 ) -> tuple[Store, list[Skipped]]:
     listener.begin("reading", len(source.keys), "images")
     store, skipped = read_images(
-        source, side, channels=channels, scratch=scratch, on_image=listener.advance, note=listener.note
+        source, side, scale=scale, channels=channels, scratch=scratch, on_image=listener.advance, note=listener.note
     )
     listener.end()
     return store, skipped
@@ -94,7 +95,8 @@ def _read(plan: Plan, attempt: Attempt) -> tuple[Rows, list[Skipped]]:
     channels = None if plan.backbone is None else plan.backbone.channels
     scratch = None if folder is None else folder.scratch
     try:
-        store, skipped = _images(source, plan.config.data.side, channels, attempt.listener, scratch)
+        data = plan.config.data
+        store, skipped = _images(source, data.side, data.scale, channels, attempt.listener, scratch)
     except UsageError:
         if was_folder and not place.is_dir():
             raise _gone(place) from None

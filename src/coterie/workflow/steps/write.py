@@ -41,7 +41,7 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt) -> dict[str,
     write_text(folder.assignments, assignments.to_csv())
     write_atomically(folder.embeddings, lambda stream: np.save(stream, embeddings))
     save_model(fitted.model, folder.model)
-    pictures = take_pictures(plan.source, assignments, embeddings, rows)
+    pictures = take_pictures(plan.source, assignments, embeddings, rows, scale=plan.config.data.scale)
     pictures.save(folder.thumbnails)
     if isinstance(rows, Store) and not pictures.encoded:
         attempt.note(

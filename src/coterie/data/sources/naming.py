@@ -1,0 +1,47 @@
+"""What a source is called wherever the command is given: what a run keeps of the word a person typed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from coterie.files import is_url
+from coterie.hub import PREFIX
+
+DIGITS = "sklearn:digits"
+
+
+def full_name(source: str) -> str:
+    """`source` with a path made absolute; URLs, names on the hub and `sklearn:digits` mean the same everywhere.
+
+    Args:
+        source: see `coterie.data.sources.open_source`.
+    """
+    if is_digits(source):
+        return DIGITS
+    if is_url(source):
+        return source
+    if source.startswith(PREFIX):
+        name, colon, split = source.removeprefix(PREFIX).partition(":")
+        return f"{PREFIX}{absolute(name)}{colon}{split}" if Path(name).exists() else source
+    return absolute(source)
+
+
+def is_digits(source: str) -> bool:
+    """Whether a word means scikit-learn's digits: `digits` does where no file and no folder has that name."""
+    return source == DIGITS or (source == "digits" and not Path(source).exists())
+
+
+def absolute(path: str) -> str:
+    """From the root on; links in it are kept, as a person may turn them elsewhere."""
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def tell_twins(source: str, note: Callable[[str], None]) -> None:
+    """Say which is read where a word is the name of two things."""
+    if source == "digits" and not is_digits(source):
+        note(f"reading ./digits, which is here; scikit-learn's digits are {DIGITS}")
+    name = source.removeprefix(PREFIX).partition(":")[0]
+    if source.startswith(PREFIX) and not is_url(source) and Path(name).exists():
+        note(f"reading {absolute(name)}, which is here, and no data set of the hub called {name}")
