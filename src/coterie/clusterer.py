@@ -162,10 +162,17 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             images = images.cpu().numpy()
         if isinstance(images, (str, Path)):
             return open_source(images)
-        if self._takes_features or (not learning and isinstance(images, np.ndarray) and images.ndim == 2):
+        if self._takes_features or (
+            not learning and isinstance(images, np.ndarray) and images.ndim == 2 and images.dtype != np.uint8
+        ):
             return open_source(checked_array(self, images, reset=learning, least=2 if learning else 1))
         if not isinstance(images, np.ndarray):
             raise UsageError(f"images come as a folder, an .npz file, hf:NAME or an array, not {type(images).__name__}")
+        if not learning and images.ndim == 3 and len(images) == 3 == self._fitted().input_shape[0]:
+            raise UsageError(
+                f"{images.shape} may be one image in colour, or three grey ones: put its channels last and give "
+                "image[None], or grey ones as images[..., None]"
+            )
         return open_source(images)
 
     @property

@@ -111,6 +111,7 @@ def _add_stability(group: Any) -> None:
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="further runs (default 3), kept in RUN/stability"
     )
+    parser.add_argument("--source", metavar="SOURCE", help="where the images lie (default: where the run read them)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

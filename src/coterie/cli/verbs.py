@@ -126,7 +126,7 @@ def stability(options: argparse.Namespace) -> None:
     from coterie.workflow.stability import stability as judge
 
     with Listening(options) as listener:
-        found = judge(options.folder, listener, seeds=options.seeds)
+        found = judge(options.folder, listener, seeds=options.seeds, source=options.source)
     print_stability(found, results(), as_json=options.json)
 
 

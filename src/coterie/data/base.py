@@ -45,7 +45,7 @@ class Outline:
         side: median of their shorter sides, in pixels.
         grey: whether all are.
         flat: median share of neighbouring pixels that are equal: drawings have areas of one colour, photographs none.
-        scale: black and white of images of more than eight bits, by all that were looked at; empty where there are none.
+        scale: black and white of images of more than eight bits, by all that were looked at; empty where none are.
     """
 
     count: int

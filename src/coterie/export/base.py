@@ -74,13 +74,21 @@ class Subject:
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """The images' files by key, as far as they are there: found by walking their folder, as a key may lead out."""
+        """The images' files by key, as far as they are there and are what the run read.
+
+        They are found by walking their folder, as a key may lead out.
+        """
         from coterie.data.sources.folder import find_images
+        from coterie.data.sources.local import FolderSource
+        from coterie.runs.manifest import strangers
         from coterie.text import printable
 
         folder = self.images
-        found = [] if folder is None else find_images(folder)[0]
-        return {printable(path.relative_to(folder or path).as_posix()): path for path in found}
+        if folder is None or not find_images(folder)[0]:
+            return {}
+        others = {printable(key) for key in strangers(self.folder, FolderSource(folder))}
+        found = {printable(path.relative_to(folder).as_posix()): path for path in find_images(folder)[0]}
+        return {key: path for key, path in found.items() if key not in others}
 
     @cached_property
     def names(self) -> list[str]:

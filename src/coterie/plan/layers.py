@@ -17,6 +17,7 @@ from coterie.methods import learns, method_type
 from coterie.nn.backbones import backbone_names
 from coterie.nn.pretrained import Pretrained, is_pretrained
 from coterie.nn.pretrained.base import USUAL_SIDE
+from coterie.nn.pretrained.naming import full_name
 from coterie.plan.defaults import (
     default_augmentation,
     default_options,
@@ -101,6 +102,8 @@ def told(request: Request) -> Told:
     method = str(request.method or recipe.get("method", "propos"))
     method_type(method)
     asked = asked_values(request, method)
+    if isinstance(asked.get("backbone"), str):
+        asked["backbone"] = full_name(asked["backbone"])
     origin = "" if request.recipe is None else f"recipe {request.recipe}"
     return Told(Layer(origin, recipe), Layer(YOU, asked), str(asked.get("method", method)))
 

@@ -11,9 +11,11 @@ from coterie.config import flat, plain, read
 from coterie.data.base import Outline, Source
 from coterie.data.feeding.features import Features
 from coterie.data.sources import open_source
+from coterie.data.sources.naming import full_name
 from coterie.errors import UsageError
 from coterie.methods import method_type
 from coterie.nn.pretrained import Pretrained, is_pretrained, open_pretrained
+from coterie.nn.pretrained.naming import tell_twins
 from coterie.nn.pretrained.packages import best_at_hand
 from coterie.plan.estimate import Estimate, estimate
 from coterie.plan.layers import Told, lay, settle, told
@@ -81,6 +83,7 @@ def plan(
     if source is None:
         reading = _reading(said, request) if saved is None else {name: getattr(saved.data, name) for name in READING}
         source = open_source(request.source, **reading, note=note)
+        request = replace(request, source=full_name(request.source))
     outline = source.outline()
     if saved is not None and said.get("clusters") is None:
         request = replace(request, clusters=saved.clusters)
@@ -91,6 +94,8 @@ def plan(
     config, origins = settle(layers, outline.count)
     if saved is not None:
         opened = None if finished else reopened(saved, note)
+        # Whoever moved the images says where they are now; that they are the same is checked when they are read.
+        saved = replace(saved, data=replace(saved.data, source=request.source))
         return Plan(saved, source, outline, opened, {}, _differing(saved, config, said))
     _check_kind(source, config)
     opened = _open(config.backbone, said.get("data.side"), note)
@@ -128,6 +133,7 @@ def _reading(said: Told, request: Request) -> dict[str, Any]:
 
 def _open(name: str, side: int | None, note: Callable[[str], None]) -> Pretrained | None:
     """A pretrained backbone; that comes late, as fetching it may take long."""
+    tell_twins(name, note)
     if not is_pretrained(name):
         return None
     note(f"opening {name}")

@@ -107,7 +107,7 @@ class RunFolder:
 
     @property
     def manifest(self) -> Path:
-        """What the run began with, image by image, while it lasts."""
+        """What the run read, image by image."""
         return self.root / "checksums.txt"
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from coterie.data.sources.local import FolderSource
+from coterie.data.sources.naming import DIGITS
 from coterie.data.sources.shard_names import is_shards
 from coterie.errors import UsageError
 from coterie.files import is_url, write_text
@@ -12,6 +14,8 @@ from coterie.listener import Listener
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import Labelled, read_labelled
+from coterie.runs.manifest import strangers
+from coterie.text import printable
 from coterie.workflow.steps.sort_files import Sorted, check_target, find_files, sort_files
 
 
@@ -49,17 +53,22 @@ def apply_labels(
     folder.read_summary()
     labelled = read_labelled(labels, Assignments.read(folder.assignments))
     files: dict[str, Path] = {}
+    others: set[str] = set()
     if to is not None:
         check_target(to)
-        files = find_files(_images_of(folder) if source is None else source, labelled)
+        place = _images_of(folder) if source is None else source
+        files = find_files(place, labelled)
+        others = {printable(key) for key in strangers(folder, FolderSource(place))} & files.keys()
+        if len(others) == len(files):
+            raise UsageError(f"what lies below {place} are other pictures than the run's, of the same names")
     write_text(folder.labelled, labelled.to_csv())
-    placed = None if to is None else sort_files(labelled, files, to, listener, link=link)
+    placed = None if to is None else sort_files(labelled, files, to, listener, link=link, others=others)
     return Applied(labelled, folder.labelled, placed)
 
 
 def _images_of(folder: RunFolder) -> Path:
     source = folder.read_config().data.source
-    if source == "digits" or source.endswith(".npz"):
+    if source == DIGITS or source.endswith(".npz"):
         raise UsageError(f"the images of {source} lie in an array and not in files: there is nothing to sort by --to")
     if is_url(source) or is_shards(source):
         raise UsageError(

@@ -24,7 +24,13 @@ from coterie.workflow.steps.write import clear, write
 
 
 def fit(
-    request: Request, out: Path, listener: Listener, *, resume: bool = False, track: Sequence[str] = ()
+    request: Request,
+    out: Path,
+    listener: Listener,
+    *,
+    resume: bool = False,
+    track: Sequence[str] = (),
+    like: RunFolder | None = None,
 ) -> dict[str, Any]:
     """Run a request in the folder `out`, or go on where an earlier attempt stopped.
 
@@ -32,6 +38,7 @@ def fit(
 
     Args:
         resume: go on, where there is something to go on with.
+        like: a run whose images these have to be.
         track: names of trackers to feed, see `coterie.trackers`; a resumed run's earlier ones go on in any case.
 
     Returns: the summary, as `summary.json` holds it.
@@ -45,12 +52,12 @@ def fit(
     folder = RunFolder(out)
     with awaited():
         tracking = Tracking(folder, track, listener)
-        attempt = Attempt(listener, folder, tracking, resuming=resume and folder.config.is_file())
+        attempt = Attempt(listener, folder, tracking, resuming=resume and folder.config.is_file(), like=like)
         with hearing(listener, processes()):
             material = _planned_and_read(request, attempt, check=resume)
         if material is None:
             excuse_others()
-            listener.note(f"{out} is finished already")
+            listener.note(f"{out} is finished already, from {folder.read_config().data.source}")
             return folder.read_summary()
         begin_together(material.rows, material.plan.config, folder)
     with tracking:
@@ -82,7 +89,10 @@ def _planned_and_read(request: Request, attempt: Attempt, *, check: bool) -> Mat
         folder.start(planned.config)
         announce(planned, folder, attempt.listener)
     with _withdrawn(attempt):
-        return read(planned, attempt)
+        material = read(planned, attempt)
+    if attempt.resuming and planned.config != folder.read_config():
+        folder.start(planned.config)  # Its images were moved.
+    return material
 
 
 def _check_agreed(planned: Plan, folder: RunFolder) -> None:

@@ -9,6 +9,7 @@ from coterie.errors import UsageError
 from coterie.report.page import read_embeddings, write_report
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
+from coterie.runs.manifest import strangers
 from coterie.text import printable
 from coterie.workflow.steps.pictures import take_pictures
 
@@ -29,6 +30,11 @@ def rebuild_report(run: Path, source: str | None = None) -> Path:
         opened = open_source(source)
         if not {printable(key) for key in opened.keys} & set(assignments.keys):
             raise UsageError(f"{source} has none of the run's images: give the source the run was made of")
+        if others := strangers(folder, opened):
+            raise UsageError(
+                f"{len(others)} images of {source} are not what the run read under these names ({min(others)}): give "
+                "the source the run was made of"
+            )
         embeddings, scale = read_embeddings(folder, len(assignments.keys)), folder.read_config().data.scale
         take_pictures(opened, assignments, embeddings, scale=scale).save(folder.thumbnails)
     write_report(folder, summary)

@@ -56,7 +56,7 @@ def ingest(
         images = _compacted(images, good)
     all_grey = bool(grey[good].all())
     if channels == 1 or (channels is None and all_grey):
-        images = _to_grey(images, all_grey=all_grey)
+        images = to_grey(images, all_grey=all_grey)
     labels = None if source.labels is None else source.labels[good]
     keys = [key for key, fine in zip(source.keys, good, strict=True) if fine]
     return Store(images, keys, labels, source.class_names), skipped
@@ -134,7 +134,8 @@ def _compacted(images: npt.NDArray[np.uint8], good: npt.NDArray[np.bool_]) -> np
     return images[: len(places)]
 
 
-def _to_grey(images: npt.NDArray[np.uint8], *, all_grey: bool) -> npt.NDArray[np.uint8]:
+def to_grey(images: npt.NDArray[np.uint8], *, all_grey: bool) -> npt.NDArray[np.uint8]:
+    """Images (N, 3, S, S) as (N, 1, S, S): their luma, or where `all_grey` any of the channels."""
     mapped = isinstance(images, np.memmap)
     if all_grey:
         # Of a memory map only the batches asked for are ever read, so a view does.

@@ -14,6 +14,8 @@ from coterie.data.reading.depth import Scale
 from coterie.data.reading.pixels import fit_square
 from coterie.errors import UsageError
 
+PLUS_MINUS = ("-1", "1")
+
 
 class ArraySource(OneByOne):
     """Images in an array (N, H, W) or (N, H, W, C), uint8, with C of 1 (grey), 3 (RGB) or 4 (RGBA)."""
@@ -48,7 +50,7 @@ def checked_images(images: Any, name: str) -> npt.NDArray[np.uint8]:
     """`images` if they are (N, H, W[, C]) uint8, else a UsageError that says what they are."""
     array = np.asarray(images)
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4)):
-        raise UsageError(f"{name} of shape {array.shape} is one image: give it as images[None]")
+        raise UsageError(f"{name}: {array.shape} is one image: give it as images[None]")
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3, 4)):
         raise UsageError(f"{name} must have the shape (N, H, W) or (N, H, W, C) with C of 1, 3 or 4, not {array.shape}")
     if array.dtype != np.uint8:
@@ -87,7 +89,7 @@ def numbered_labels(
         raise UsageError(f"{name}: labels must be whole numbers or strings, not {array.dtype}")
     values = array.astype(np.int64)
     if not class_names and set(np.unique(values).tolist()) == {-1, 1}:  # Two classes, as for support vector machines.
-        return (values + 1) // 2, ("-1", "1")
+        return (values + 1) // 2, PLUS_MINUS
     if not class_names and int(values.max()) >= count:  # Numbers such as years, of which few occur.
         known, places = np.unique(values, return_inverse=True)
         unknown = int((known < 0).sum())

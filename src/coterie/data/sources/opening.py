@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.data.base import Source
-from coterie.data.sources.arrays import ArraySource
+from coterie.data.sources.arrays import PLUS_MINUS, ArraySource
 from coterie.data.sources.hub import open_hub
 from coterie.data.sources.local import FolderSource, NoImages
 from coterie.data.sources.naming import is_digits, tell_twins
@@ -58,6 +58,8 @@ def open_source(
     unknown = 0 if found.labels is None else int((found.labels < 0).sum())
     if unknown:
         note(f"{unknown} of {len(found.keys)} have no label: it is empty or −1, which stands for unknown")
+    if found.class_names == PLUS_MINUS:
+        note("labels of −1 and 1 are two classes; −1 beside others would stand for unknown")
     return found
 
 

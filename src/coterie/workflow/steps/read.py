@@ -40,8 +40,10 @@ def read(plan: Plan, attempt: Attempt) -> Material:
     folder, config = attempt.folder, plan.config
     store, skipped = _read(plan, attempt)
     check_enough(len(store), config.clusters)
+    now = Manifest.of(store)
+    _check_different(now, "images" if isinstance(store, Store) else "rows", config.clusters)
     if folder is not None:
-        _check_unchanged(store, folder)
+        _check_unchanged(now, attempt)
     backbone = plan.backbone
     if not isinstance(store, Store) or not plan.on_features or backbone is None:
         return Material(store, skipped, plan)
@@ -119,13 +121,27 @@ def _tell_skipped(skipped: list[Skipped], folder: RunFolder, listener: Listener)
     listener.note(f"left out {files}, listed in {folder.skipped}; the first: {skipped[0].key}: {skipped[0].reason}")
 
 
-def _check_unchanged(rows: Rows, folder: RunFolder) -> None:
-    """Raise a CoterieError that tells which images are not those the checkpoint learnt from."""
-    now, before = Manifest.of(rows), Manifest.read(folder.manifest)
-    changes = before.changes(now) if before is not None and folder.checkpoint.is_file() else ""
-    if changes:
+def _check_different(now: Manifest, what: str, clusters: int) -> None:
+    """Raise a UsageError where too few images, or rows of features, differ to be told apart."""
+    many, different = len(now.keys), now.distinct
+    if different == 1 < many:
+        raise UsageError(f"all {many} {what} are the same: there is nothing to tell apart")
+    if different < clusters:
+        raise UsageError(
+            f"{many} {what} of which {different} differ cannot form {clusters} clusters: lower -k or add others"
+        )
+
+
+def _check_unchanged(now: Manifest, attempt: Attempt) -> None:
+    """Raise a CoterieError that tells which images are not those the checkpoint, or the run to be like, learnt from."""
+    folder = attempt.folder
+    assert folder is not None
+    whose = folder if folder.checkpoint.is_file() else attempt.like
+    before = None if whose is None else Manifest.read(whose.manifest)
+    compared = before is not None and (whose is folder or before.comparable)
+    if whose is not None and before is not None and compared and (changes := before.changes(now)):
         raise CoterieError(
-            f"the images are not those {folder.root} was started with: {changes}; restore them to go on, or give "
+            f"the images are not those {whose.root} was started with: {changes}; restore them to go on, or give "
             "another --out to start anew"
         )
     now.write(folder.manifest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,13 @@ def check_target(target: Path) -> None:
 
 
 def sort_files(
-    labelled: Labelled, files: dict[str, Path], target: Path, listener: Listener, *, link: bool = False
+    labelled: Labelled,
+    files: dict[str, Path],
+    target: Path,
+    listener: Listener,
+    *,
+    link: bool = False,
+    others: Collection[str] = (),
 ) -> Sorted:
     """Place every image in the folder of its group below `target`; groups marked as mixed say so in their name.
 
@@ -63,6 +69,7 @@ def sort_files(
         files: where the images lie, by key; those without a file are listed as gone.
         target: a new or empty folder.
         link: symbolic links instead of copies.
+        others: keys of files that are not what the run read, and are left out.
 
     Raises:
         UsageError: `target` holds something. CoterieError: it cannot be written; what was placed is kept.
@@ -75,7 +82,9 @@ def sort_files(
     listener.begin("linking" if link else "copying", len(names), "files")
     for key, name in zip(map(printable, labelled.assignments.keys), names, strict=True):
         folder = folders[name]
-        if key not in files:
+        if key in others:
+            gone.append(Skipped(key, "the file is not the picture that the run grouped"))
+        elif key not in files:
             gone.append(Skipped(key, "the file is gone"))
         else:
             reason = _place(files[key], folder / unique_name(files[key].name, taken[folder]), link=link)

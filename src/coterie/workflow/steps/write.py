@@ -59,7 +59,7 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt) -> dict[str,
 
 def clear(folder: RunFolder) -> None:
     """Remove what is of use only while a run lasts."""
-    for path in (folder.scratch, folder.frames, folder.manifest):
+    for path in (folder.scratch, folder.frames):
         path.unlink(missing_ok=True)
 
 
