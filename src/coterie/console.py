@@ -17,6 +17,7 @@ from coterie.evaluate.choose_k import Choice
 from coterie.evaluate.probe import ProbeScores
 from coterie.evaluate.reliability import Reliability
 from coterie.evaluate.stability import Stability
+from coterie.files import to_json
 from coterie.plan import Plan
 from coterie.plan.announce import as_json as plan_as_json
 from coterie.plan.announce import short, takes
@@ -95,7 +96,7 @@ def _print_reliability(found: Reliability, out: Console) -> None:
 def print_stability(found: Stability, out: Console, *, as_json: bool = False) -> None:
     """How far runs with several seeds agree, and each cluster's overlap; or as JSON."""
     if as_json:
-        out.print(json.dumps(asdict(found)), markup=False)
+        out.print(to_json(asdict(found)), markup=False)
         return
     seeds = ", ".join(str(seed) for seed in found.seeds)
     out.print(f"mean ARI [bold]{found.ari:.3f}[/] ({min(found.pairs):.3f} to {max(found.pairs):.3f}), seeds {seeds}")
@@ -126,7 +127,7 @@ def print_applied(applied: Applied, to: Path | None, out: Console) -> None:
 def print_probe(scores: ProbeScores, out: Console, *, as_json: bool = False) -> None:
     """Linear evaluation on one line, or as JSON."""
     if as_json:
-        out.print(json.dumps(asdict(scores)), markup=False)
+        out.print(to_json(asdict(scores)), markup=False)
         return
     out.print(
         f"linear top-1 {scores.top1:.4f}  top-5 {scores.top5:.4f}  kNN {scores.knn:.4f}  "
@@ -143,7 +144,7 @@ def print_result(result: Result, out: Console) -> None:
 def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None:
     """A recommended number of clusters with its reason, and the criteria as a table; or as JSON."""
     if as_json:
-        out.print(json.dumps(asdict(choice)), markup=False)
+        out.print(to_json(asdict(choice)), markup=False)
         return
     out.print(f"[bold]{choice.recommended}[/] groups: {choice.reason}")
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -164,7 +165,7 @@ def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None
 def print_plan(plan: Plan, out: Console, *, as_json: bool) -> None:
     """Every setting with its origin, and what the run would take."""
     if as_json:
-        out.print(json.dumps(plan_as_json(plan), ensure_ascii=False), markup=False, soft_wrap=True)
+        out.print(to_json(plan_as_json(plan)), markup=False, soft_wrap=True)
         return
     for line in short(plan):
         out.print(line, markup=False)

@@ -181,7 +181,9 @@ def _add_choose_k(group: Any) -> None:
     )  # fmt: skip
     parser.add_argument("source", metavar="RUN|SOURCE", help="a finished run, an .npz with `features`, or images")
     parser.add_argument("--from", dest="least", type=int, default=2, metavar="K", help="least number (default 2)")
-    parser.add_argument("--to", dest="most", type=int, default=30, metavar="K", help="greatest number (default 30)")
+    parser.add_argument(
+        "--to", dest="most", type=int, metavar="K", help="greatest number (default 30, or what so few images allow)"
+    )
     add_reading(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG to write, every criterion by number")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of every k-means (default 0)")

@@ -204,12 +204,12 @@ def choose_k(options: argparse.Namespace) -> None:
 
 
 def bench(options: argparse.Namespace) -> None:
-    import json
     from dataclasses import asdict
 
     from coterie.bench import Budget, machine, measure
     from coterie.console import print_result, results
     from coterie.errors import UsageError
+    from coterie.files import to_json
     from coterie.train.runtime import choose_runtime
 
     if options.repeats < 1:
@@ -221,4 +221,4 @@ def bench(options: argparse.Namespace) -> None:
         if not options.json:
             print_result(result, results())
     if options.json:
-        print(json.dumps({"machine": machine(), "results": found}, indent=2))
+        print(to_json({"machine": machine(), "results": found}, indent=2))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from coterie.cluster.estimator import Data, Estimator, Points, same_kind
 from coterie.cluster.lloyd import assign, lloyd
+from coterie.cluster.range import in_range, warn_of_fewer
 from coterie.cluster.seeding import plus_plus
 from coterie.errors import CoterieError, UsageError
 from coterie.processes import ALONE, Processes
@@ -68,7 +69,7 @@ def kmeans(
 
     Raises:
         UsageError: an argument out of range, or fewer points than clusters.
-        CoterieError: points that are not finite.
+        CoterieError: points that are not finite, or too large to be squared even in float64.
     """
     total = int(group.sum(torch.tensor(len(points))))
     points = _checked(points, total, n_clusters, metric, n_init, max_iter, group)
@@ -113,6 +114,8 @@ def _few(points: Tensor, total: int, n_clusters: int, generator: torch.Generator
 
 def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclidean") -> Tensor:
     """Index of the nearest center (K, D) of each point (N, D): (N,) int64."""
+    points = in_range(points)
+    centers = centers.to(points.dtype)
     if metric == "cosine":
         points, centers = F.normalize(points, dim=1), F.normalize(centers, dim=1)
     origin = centers.mean(dim=0)
@@ -149,7 +152,7 @@ def _checked(
         raise UsageError(f"{samples} cannot form {n_clusters} clusters: ask for fewer clusters")
     if not group.all_finite(points):
         raise CoterieError("k-means met a value that is not finite (NaN or infinity)")
-    return points if points.dtype == torch.float64 else points.float()
+    return in_range(points, group)
 
 
 @dataclass(eq=False, repr=False)
@@ -188,6 +191,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
             tol=self.tol,
             generator=seeded(points.device, self.seed, "kmeans"),
         )
+        warn_of_fewer(result.labels, self.n_clusters)
         self.labels_ = same_kind(X, result.labels)
         self.cluster_centers_ = same_kind(X, result.centers)
         self.inertia_ = result.inertia
@@ -210,6 +214,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
 
     def _distances(self, data: Points) -> Tensor:
         points, centers = self._with_centers(data)
+        points = in_range(points)
+        centers = centers.to(points.dtype)
         if self.metric == "cosine":
             return 1 - F.normalize(points, dim=1) @ F.normalize(centers, dim=1).T
         return torch.cdist(points, centers, compute_mode="donot_use_mm_for_euclid_dist")

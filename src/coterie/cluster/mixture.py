@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from coterie.cluster.estimator import Data, Estimator, Points, same_kind
 from coterie.cluster.kmeans import Metric, kmeans
+from coterie.cluster.range import in_range, warn_of_fewer
 from coterie.errors import UsageError
 from coterie.seeding import generator as seeded
 
@@ -93,7 +94,7 @@ def gaussian_mixture(
     if covariance not in ("diagonal", "spherical"):
         raise UsageError(f"covariance is 'diagonal' or 'spherical', not '{covariance}'")
     start = kmeans(points, n_clusters, metric=metric, n_init=n_init, generator=generator)
-    points = points if points.dtype == torch.float64 else points.float()
+    points = in_range(points)
     x = F.normalize(points, dim=1) if metric == "cosine" else points
     mixture = _maximise(x, F.one_hot(start.labels, n_clusters).to(x.dtype), covariance, metric, reg_covar)
     previous, iteration = -math.inf, 0
@@ -165,6 +166,7 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
             reg_covar=self.reg_covar,
             generator=seeded(points.device, self.seed, "mixture"),
         )
+        warn_of_fewer(result.labels, self.n_components)
         self._mixture = result.mixture
         self.weights_ = same_kind(X, result.mixture.weights)
         self.means_ = same_kind(X, result.mixture.means)

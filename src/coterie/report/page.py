@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from coterie.data.sources.naming import shown_name
 from coterie.errors import CoterieError
 from coterie.evaluate.agreement import compare, per_class
 from coterie.files import write_text
@@ -56,7 +57,7 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
     html = page.render(
         summary={"further": {}} | summary,
         title=PurePosixPath(config.data.source).name or config.data.source,
-        source=config.data.source,
+        source=shown_name(config.data.source),
         made=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M"),
         cards=make_cards(assignments, selection, thumbnails, palette),
         map=map_of_embeddings(atlas.places, assignments.clusters[rows], palette, given=embeddings.shape[1] == 2),

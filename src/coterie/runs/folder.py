@@ -13,7 +13,7 @@ from typing import Any
 from coterie.data.base import Skipped
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.failures import disk_reason, translated
-from coterie.files import is_partial, write_text
+from coterie.files import is_partial, to_json, write_text
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
 from coterie.runs.summary import checked_record, checked_summary
 from coterie.tables import read_table, to_csv
@@ -181,7 +181,7 @@ class RunFolder:
         """Append a line to `metrics.jsonl`."""
         try:
             with self.metrics.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(record) + "\n")
+                stream.write(to_json(record) + "\n")
         except OSError as error:
             raise translated(error, self.metrics) or error from None
 
@@ -201,7 +201,7 @@ class RunFolder:
         """Drop the lines of epochs after the first `epochs`, which a resumed run will repeat."""
         kept = [record for record in self.read_metrics() if record["epoch"] <= epochs]
         if self.metrics.exists():
-            write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+            write_text(self.metrics, "".join(to_json(record) + "\n" for record in kept))
 
     def write_skipped(self, skipped: Sequence[Skipped]) -> None:
         """Write `skipped.csv`: key and reason."""

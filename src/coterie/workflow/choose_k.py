@@ -11,7 +11,7 @@ from torch import Tensor
 from coterie.data.feeding.features import Features
 from coterie.data.reading.cache import read_images
 from coterie.data.sources import open_source
-from coterie.evaluate.choose_k import Choice, choose_k
+from coterie.evaluate.choose_k import Choice, choose_k, most_told_apart
 from coterie.listener import Listener
 
 # Larger images say no more by their pixels.
@@ -21,7 +21,7 @@ _SIDE = 32
 def choose(
     source: str,
     least: int,
-    most: int,
+    most: int | None,
     listener: Listener,
     *,
     seed: int = 0,
@@ -30,12 +30,16 @@ def choose(
     """Recommend a number of clusters for a finished run, or for a source of features or images.
 
     Args:
+        least, most: of the numbers tried; None for the greatest that so many points allow, 30 at the most.
         reading: further arguments of `open_source`.
 
     Raises:
         UsageError: no such source, or a range it is too small for. CoterieError: the run's embeddings are damaged.
     """
-    return choose_k(_points(source, listener, reading or {}), least, most, seed=seed)
+    points = _points(source, listener, reading or {})
+    if most is None and (most := max(least, most_told_apart(len(points)))) < most_told_apart(1 << 30):
+        listener.note(f"trying up to {most} groups, as {len(points)} images allow no more; --to sets another number")
+    return choose_k(points, least, most, seed=seed)
 
 
 def _points(source: str, listener: Listener, reading: Mapping[str, Any]) -> Tensor:

@@ -33,6 +33,11 @@ def is_digits(source: str) -> bool:
     return source == DIGITS or (source == "digits" and not Path(source).exists())
 
 
+def shown_name(source: str) -> str:
+    """A full name as others may see it: of a path on this machine its last part."""
+    return Path(source).name if Path(source).is_absolute() else source
+
+
 def absolute(path: str) -> str:
     """From the root on; links in it are kept, as a person may turn them elsewhere."""
     return os.path.abspath(path)  # noqa: PTH100

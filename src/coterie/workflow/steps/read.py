@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
+from coterie.cluster.standard import odd_scale
 from coterie.data.base import Rows, Skipped, Source
 from coterie.data.feeding.features import Features
 from coterie.data.reading.cache import read_images
@@ -12,6 +15,7 @@ from coterie.data.reading.depth import Scale
 from coterie.data.reading.store import Store
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.listener import Listener
+from coterie.methods import method_type
 from coterie.plan import Plan, check_enough
 from coterie.runs.folder import RunFolder
 from coterie.runs.manifest import Manifest
@@ -92,6 +96,9 @@ def _read(plan: Plan, attempt: Attempt) -> tuple[Rows, list[Skipped]]:
     if isinstance(source, Features):
         if folder is not None:
             folder.write_skipped([])
+        by_direction = not method_type(plan.config.method).moves_embeddings
+        if by_direction and (odd := odd_scale(torch.from_numpy(source.values))):
+            attempt.note(f"{plan.config.method} compares directions, and these features {odd}")
         return source, []
     was_folder = folder is not None and place.is_dir()
     channels = None if plan.backbone is None else plan.backbone.channels
