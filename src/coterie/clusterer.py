@@ -25,6 +25,7 @@ from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
 from coterie.runs.model_files import load_model, save_model
+from coterie.surroundings import in_surroundings
 from coterie.workflow.export import export
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
@@ -77,6 +78,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     seed: int = 0
     backbone: str | None = None
 
+    @in_surroundings
     def fit(self, X: Images, y: object = None, *, listener: Listener | None = None) -> Clusterer:  # noqa: ARG002, N803
         """Learn from images X; `y` is ignored, `listener` hears of the progress.
 
@@ -111,17 +113,20 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         """The clusters (N,) of images; files that cannot be read are left out, see `assign`."""
         return self.assign(X).clusters
 
+    @in_surroundings
     def transform(self, X: Images) -> npt.NDArray[np.float32]:  # noqa: N803
         """Embeddings (N, d) of images, of unit length where the method compares them by direction."""
         model = self._fitted()
         embeddings: npt.NDArray[np.float32] = model.embed(self._rows(X)).embeddings.cpu().numpy()
         return embeddings
 
+    @in_surroundings
     def assign(self, X: Images) -> Assignments:  # noqa: N803
         """Clusters of images with their keys, confidence and outliers."""
         model, rows = self._fitted(), self._rows(X)
         return Assignments.of(rows.keys, model.group(model.embed(rows)))
 
+    @in_surroundings
     def save(self, path: str | Path) -> None:
         """Write the model and the assignments into the folder `path`; `coterie.load` reads them."""
         folder = RunFolder(Path(path))
@@ -132,6 +137,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             )
             write_text(folder.assignments, table.to_csv())
 
+    @in_surroundings
     def export(self, *, pixels: str = "uint8", force: bool = False, **targets: str | Path) -> list[Path]:
         """Write the model and the assignments in formats that other programs read, as `coterie export` does.
 
@@ -204,6 +210,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         return hasattr(self, "model_")
 
 
+@in_surroundings
 def load(path: str | Path, *, device: str = "auto") -> Clusterer:
     """The clusterer in a run's folder, or in one that `Clusterer.save` wrote. Nothing in it is executed.
 

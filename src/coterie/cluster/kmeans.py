@@ -17,6 +17,7 @@ from coterie.cluster.seeding import plus_plus
 from coterie.errors import CoterieError, UsageError
 from coterie.processes import ALONE, Processes
 from coterie.seeding import generator as seeded
+from coterie.surroundings import without_gradients
 
 # Points that centers are seeded from: as many, and as many for each cluster.
 _SAMPLE, _SAMPLE_EACH = 8192, 16
@@ -179,6 +180,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
     tol: float = 1e-4
     seed: int = 0
 
+    @without_gradients
     def fit(self, X: Points, y: object = None) -> KMeans:  # noqa: ARG002, N803
         """Cluster X (N, D); `y` is ignored."""
         points = self._learning(X)
@@ -198,15 +200,18 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
         self.n_iter_ = result.iterations
         return self
 
+    @without_gradients
     def predict(self, X: Data) -> Data:  # noqa: N803
         """The nearest center of each row of X: (N,) int64."""
         points, centers = self._with_centers(X)
         return same_kind(X, nearest_center(points, centers, metric=self.metric))
 
+    @without_gradients
     def transform(self, X: Data) -> Data:  # noqa: N803
         """Distances (N, K) from the centers, Euclidean or 1−cos."""
         return same_kind(X, self._distances(X))
 
+    @without_gradients
     def score(self, X: Points, y: object = None) -> float:  # noqa: ARG002, N803
         """The negative inertia of X."""
         nearest = self._distances(X).double().amin(dim=1)

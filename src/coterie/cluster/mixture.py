@@ -16,6 +16,7 @@ from coterie.cluster.kmeans import Metric, kmeans
 from coterie.cluster.range import in_range, warn_of_fewer
 from coterie.errors import UsageError
 from coterie.seeding import generator as seeded
+from coterie.surroundings import without_gradients
 
 Covariance = Literal["diagonal", "spherical"]
 
@@ -152,6 +153,7 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
     reg_covar: float = 1e-6
     seed: int = 0
 
+    @without_gradients
     def fit(self, X: Points, y: object = None) -> GaussianMixture:  # noqa: ARG002, N803
         """Fit to X (N, D); `y` is ignored."""
         points = self._learning(X)
@@ -180,18 +182,22 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
         """`fit(X)` and its labels."""
         return cast(Data, self.fit(X, y).labels_)
 
+    @without_gradients
     def predict_proba(self, X: Data) -> Data:  # noqa: N803
         """Responsibilities (N, K)."""
         return same_kind(X, self._joint(X).softmax(dim=1))
 
+    @without_gradients
     def predict(self, X: Data) -> Data:  # noqa: N803
         """The likeliest component of each row: (N,) int64."""
         return same_kind(X, self._joint(X).argmax(dim=1))
 
+    @without_gradients
     def score_samples(self, X: Data) -> Data:  # noqa: N803
         """Log-likelihood of each row, (N,)."""
         return same_kind(X, self._joint(X).logsumexp(dim=1))
 
+    @without_gradients
     def score(self, X: Points, y: object = None) -> float:  # noqa: ARG002, N803
         """Mean log-likelihood of a row."""
         return float(self._joint(X).logsumexp(dim=1).mean())

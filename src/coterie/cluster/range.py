@@ -39,5 +39,5 @@ def warn_of_fewer(labels: Tensor, n_clusters: int) -> None:
         warnings.warn(
             f"Number of distinct clusters ({found}) found smaller than n_clusters ({n_clusters}): points are alike.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -66,7 +66,7 @@ def choose_k(points: Tensor, least: int, most: int, *, metric: Metric = "euclide
         raise UsageError(f"{len(points)} points are too few to tell up to {most} clusters apart: lower --to")
     points = F.normalize(points.float(), dim=1) if metric == "cosine" else points.float()
     if bool((points == points[0]).all()):
-        raise UsageError(f"all {len(points)} are the same: there is nothing to tell apart")
+        raise UsageError(f"all {len(points)} images or rows are the same: there is nothing to tell apart")
     draw = generator(points.device, seed, "choose-k")
     sample = points[torch.randperm(len(points), generator=draw, device=points.device)[:_MOST]]
     different = len(np.unique(sample.cpu().numpy(), axis=0))

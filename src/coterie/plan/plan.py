@@ -21,7 +21,8 @@ from coterie.plan.estimate import Estimate, estimate
 from coterie.plan.layers import Told, lay, settle, told
 from coterie.plan.request import Request
 from coterie.plan.words import nested
-from coterie.runs.config import NO_BACKBONE, READING, DataConfig, RunConfig
+from coterie.runs.config import NO_BACKBONE, READING, DataConfig, RunConfig, check_side
+from coterie.surroundings import in_surroundings
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Plan:
             yield name, value, self.origins.get(name) or own
 
 
+@in_surroundings
 def plan(
     request: Request,
     *,
@@ -148,6 +150,8 @@ def reopened(saved: RunConfig, note: Callable[[str], None] = lambda _: None) -> 
 def _check_kind(source: Source, config: RunConfig) -> None:
     """Raise a UsageError if the method cannot learn from what the source holds, or into so many clusters."""
     check_enough(len(source.keys), config.clusters)
+    if not isinstance(source, Features):
+        check_side(config.data.side)
     method, on_features = config.method, method_type(config.method).inputs == "features"
     if isinstance(source, Features):
         if not on_features:

@@ -60,10 +60,16 @@ class DataConfig:
             raise unknown("normalisation", self.normalisation, ("auto", "images", *STATISTICS))
         if self.scale and (len(self.scale) != 2 or not self.scale[0] < self.scale[1]):
             raise UsageError(f"option 'data.scale' wants two rising values, black and white, got {list(self.scale)}")
-        if self.side > MOST_SIDE:
-            raise UsageError(f"images may be up to {MOST_SIDE} pixels wide, not {self.side}: lower --size")
-        if self.side < 8 and self.side != 0:
-            raise UsageError(f"images must be at least 8 pixels wide, not {self.side}: raise --size")
+        if self.side:
+            check_side(self.side)
+
+
+def check_side(side: int) -> None:
+    """Raise a UsageError if images cannot be squares of `side` pixels."""
+    if side > MOST_SIDE:
+        raise UsageError(f"images may be up to {MOST_SIDE} pixels wide, not {side}: lower --size")
+    if side < 8:
+        raise UsageError(f"images must be at least 8 pixels wide, not {side}: raise --size")
 
 
 @dataclass(frozen=True)

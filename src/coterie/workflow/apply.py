@@ -15,6 +15,7 @@ from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import Labelled, read_labelled
 from coterie.runs.manifest import strangers
+from coterie.surroundings import in_surroundings
 from coterie.text import printable
 from coterie.workflow.steps.sort_files import Sorted, check_target, find_files, sort_files
 
@@ -28,6 +29,7 @@ class Applied:
     sorted: Sorted | None = None
 
 
+@in_surroundings
 def apply_labels(
     run: Path,
     labels: Path,

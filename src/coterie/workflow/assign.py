@@ -14,9 +14,11 @@ from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import read_labelled
 from coterie.runs.model_files import load_model
+from coterie.surroundings import in_surroundings
 from coterie.workflow.steps.read import gather
 
 
+@in_surroundings
 def assign(
     run: Path, source: str, listener: Listener, *, device: str = "auto", reading: Mapping[str, Any] | None = None
 ) -> tuple[Assignments, list[Skipped]]:

@@ -13,11 +13,13 @@ from coterie.data.reading.cache import read_images
 from coterie.data.sources import open_source
 from coterie.evaluate.choose_k import Choice, choose_k, most_told_apart
 from coterie.listener import Listener
+from coterie.surroundings import in_surroundings
 
 # Larger images say no more by their pixels.
 _SIDE = 32
 
 
+@in_surroundings
 def choose(
     source: str,
     least: int,
@@ -37,9 +39,10 @@ def choose(
         UsageError: no such source, or a range it is too small for. CoterieError: the run's embeddings are damaged.
     """
     points = _points(source, listener, reading or {})
-    if most is None and (most := max(least, most_told_apart(len(points)))) < most_told_apart(1 << 30):
-        listener.note(f"trying up to {most} groups, as {len(points)} images allow no more; --to sets another number")
-    return choose_k(points, least, most, seed=seed)
+    allowed = max(least, most_told_apart(len(points)))
+    if most is None and allowed < most_told_apart(1 << 30):
+        listener.note(f"trying up to {allowed} groups, as {len(points)} images allow no more")
+    return choose_k(points, least, allowed if most is None else most, seed=seed)
 
 
 def _points(source: str, listener: Listener, reading: Mapping[str, Any]) -> Tensor:

@@ -10,8 +10,10 @@ from coterie.files import write_atomically, write_json
 from coterie.report.plots import reliability_curves
 from coterie.runs.assignments import Assignments, read_labels
 from coterie.runs.folder import RunFolder
+from coterie.surroundings import in_surroundings
 
 
+@in_surroundings
 def evaluate(run: Path, labels: Path | None = None) -> Evaluation:
     """Compare a finished run with the labels it knows, or with those of a CSV (columns key and label).
 

@@ -10,8 +10,10 @@ from coterie.errors import UsageError, unknown
 from coterie.export import Format, Pixels, Subject, format_named, formats
 from coterie.listener import Listener
 from coterie.runs.folder import RunFolder
+from coterie.surroundings import in_surroundings
 
 
+@in_surroundings
 def export(
     run: Path,
     targets: Mapping[str, Path | None],

@@ -13,6 +13,7 @@ from coterie.plan import Plan, Request, plan
 from coterie.plan.announce import announce
 from coterie.processes import processes
 from coterie.runs.folder import RunFolder
+from coterie.surroundings import in_surroundings
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
@@ -23,6 +24,7 @@ from coterie.workflow.steps.tracking import Tracking
 from coterie.workflow.steps.write import clear, write
 
 
+@in_surroundings
 def fit(
     request: Request,
     out: Path,

@@ -20,9 +20,11 @@ from coterie.runs.assignments import read_labels
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import batches, embedding_batch
 from coterie.runs.model_files import load_model
+from coterie.surroundings import in_surroundings
 from coterie.workflow.steps.read import gather
 
 
+@in_surroundings
 def probe_run(
     run: Path,
     source: str,

@@ -10,10 +10,12 @@ from coterie.report.page import read_embeddings, write_report
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.manifest import strangers
+from coterie.surroundings import in_surroundings
 from coterie.text import printable
 from coterie.workflow.steps.pictures import take_pictures
 
 
+@in_surroundings
 def rebuild_report(run: Path, source: str | None = None) -> Path:
     """Build `report.html` from the other files of a run; returns where it lies.
 

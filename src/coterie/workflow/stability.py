@@ -18,9 +18,11 @@ from coterie.plan import Request
 from coterie.runs.assignments import Assignments
 from coterie.runs.config import READING, RunConfig
 from coterie.runs.folder import RunFolder
+from coterie.surroundings import in_surroundings
 from coterie.workflow.fit import fit
 
 
+@in_surroundings
 def stability(run: Path, listener: Listener | None = None, *, seeds: int = 3, source: str | None = None) -> Stability:
     """Judge a finished run by others of the same configuration with the next `seeds` seeds.
 

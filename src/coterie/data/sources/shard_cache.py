@@ -21,7 +21,7 @@ from coterie.errors import CoterieError
 from coterie.files import write_text
 
 # Part of every table's name: raise it when samples are told apart otherwise.
-_FORMAT = 1
+_FORMAT = 2
 # Shards that are gone through faster than this are not worth the disk.
 _WORTH_SECONDS = 0.5
 _MOST_TABLES = 10_000

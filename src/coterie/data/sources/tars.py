@@ -1,7 +1,8 @@
 """What a tar of the WebDataset kind holds, found by reading it once from its beginning; nothing is ever extracted.
 
 Members whose paths agree up to the first dot of the file name are one sample: `n01/0007.jpg` and `n01/0007.cls` make
-the sample `n01/0007`.
+the sample `n01/0007`. Where that would hold several images, as of screenshots named by the time, each is a sample of
+its own with its whole name, and the label of all.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import gzip
 import json
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -55,6 +56,7 @@ def read_contents(stream: BinaryIO) -> Contents:
         CoterieError: the stream can no longer be had.
     """
     samples: dict[str, Sample] = {}
+    further: dict[str, list[Sample]] = {}
     skipped: list[Skipped] = []
     compressed, name = False, ""
     try:
@@ -62,14 +64,18 @@ def read_contents(stream: BinaryIO) -> Contents:
         plain = uncompressed(stream) if compressed else stream
         for member in _members(plain):
             name = member.name
-            _take(member, plain, samples, skipped)
+            _take(member, plain, samples, further, skipped)
     except _Damaged as damage:
         if not damage.whole:
             samples = {key: sample for key, sample in samples.items() if sample.member != name}
+            further = {key: [each for each in more if each.member != name] for key, more in further.items()}
         if samples and not samples[last := next(reversed(samples))].member:
             del samples[last]  # Its image would have come later.
         skipped.append(Skipped("", f"{damage} after {name}; what stands before is used" if name else str(damage)))
     skipped += [Skipped(name, "a sample without an image") for name, sample in samples.items() if not sample.member]
+    for key in (key for key, more in further.items() if more):
+        label = samples[key].label
+        samples |= {each.member: replace(each, label=label) for each in (samples.pop(key), *further[key])}
     found = sorted((item for item in samples.items() if item[1].member), key=lambda item: item[1].start)
     return Contents(dict(found), skipped, compressed)
 
@@ -152,8 +158,14 @@ def _reason(error: Exception, *, begun: bool) -> str:
     return "the file is empty" if words == "empty file" else "not a tar file, or compressed otherwise than by gzip"
 
 
-def _take(member: tarfile.TarInfo, stream: BinaryIO, samples: dict[str, Sample], skipped: list[Skipped]) -> None:
-    """Put a member where it belongs; the stream stands at its bytes."""
+def _take(
+    member: tarfile.TarInfo,
+    stream: BinaryIO,
+    samples: dict[str, Sample],
+    further: dict[str, list[Sample]],
+    skipped: list[Skipped],
+) -> None:
+    """Put a member where it belongs, `further` images of a sample apart; the stream stands at its bytes."""
     path = PurePosixPath(member.name)
     if member.isdir() or any(part.startswith(".") and part != ".." for part in path.parts):
         return
@@ -161,11 +173,12 @@ def _take(member: tarfile.TarInfo, stream: BinaryIO, samples: dict[str, Sample],
         skipped.append(Skipped(member.name, reason))
         return
     stem, _, ending = path.name.partition(".")
-    sample = samples.setdefault(path.with_name(stem).as_posix(), Sample())
+    key = path.with_name(stem).as_posix()
+    sample = samples.setdefault(key, Sample())
     ending = ending.lower()
     if f".{ending.rpartition('.')[2]}" in IMAGE_SUFFIXES or not ending:
         if sample.member:
-            skipped.append(Skipped(member.name, f"its sample has an image already: {sample.member}"))
+            further.setdefault(key, []).append(Sample(member.name, member.offset_data, member.size))
         else:
             sample.member, sample.start, sample.size = member.name, member.offset_data, member.size
     elif ending in ("cls", "json") and member.size <= _MOST_HEADER and (ending == "cls" or not sample.label):
