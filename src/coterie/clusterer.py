@@ -24,7 +24,7 @@ from coterie.plan import Request, plan
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
-from coterie.runs.model_files import load_model, save_model
+from coterie.runs.model_files import DESCRIPTION, load_model, save_model
 from coterie.surroundings import in_surroundings
 from coterie.workflow.export import export
 from coterie.workflow.steps.attempt import Attempt
@@ -128,8 +128,15 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
 
     @in_surroundings
     def save(self, path: str | Path) -> None:
-        """Write the model and the assignments into the folder `path`; `coterie.load` reads them."""
+        """Write the model and the assignments into the folder `path`; `coterie.load` reads them.
+
+        Raises:
+            UsageError: a run lies there, or a table that is not of a saved model.
+        """
         folder = RunFolder(Path(path))
+        own = (folder.model / DESCRIPTION).is_file()
+        if folder.config.is_file() or (folder.assignments.is_file() and not own):
+            raise UsageError(f"{path} holds a run or another table: give another folder")
         save_model(self._fitted(), folder.model)
         if hasattr(self, "labels_"):  # A model from elsewhere may have come without.
             table = Assignments(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from coterie.errors import UsageError
 from coterie.failures import translated
 
 _PART = ".part"
@@ -65,6 +66,14 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_new(path: Path, option: str, *, force: bool) -> None:
+    """Raise a UsageError if something lies at `path` already, unless it is to be replaced."""
+    if path.is_dir():
+        raise UsageError(f"{option}: {path} is a folder: give the name of a file")
+    if path.exists() and not force:
+        raise UsageError(f"{option}: {path} exists already: add --force to replace it, or give another name")
 
 
 def is_url(text: str) -> bool:

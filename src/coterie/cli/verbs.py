@@ -76,9 +76,11 @@ def plan(options: argparse.Namespace) -> None:
 
 
 def assign(options: argparse.Namespace) -> None:
-    from coterie.files import write_text
+    from coterie.files import check_new, write_text
     from coterie.workflow import assign as workflow
 
+    if options.out is not None:
+        check_new(options.out, "--out", force=options.force)
     with Listening(options) as listener:
         assignments, skipped = workflow.assign(
             options.folder, options.source, listener, device=options.device, reading=_reading(options)
@@ -189,10 +191,12 @@ def backbones(options: argparse.Namespace) -> None:
 
 def choose_k(options: argparse.Namespace) -> None:
     from coterie.console import print_choice, results
-    from coterie.files import write_atomically
+    from coterie.files import check_new, write_atomically
     from coterie.report.plots import criteria
     from coterie.workflow.choose_k import choose
 
+    if options.plot is not None:
+        check_new(options.plot, "--plot", force=options.force)
     with Listening(options) as listener:
         choice = choose(
             options.source, options.least, options.most, listener, seed=options.seed, reading=_reading(options)

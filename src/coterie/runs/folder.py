@@ -15,6 +15,7 @@ from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.failures import disk_reason, translated
 from coterie.files import is_partial, to_json, write_text
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
+from coterie.runs.lock import NAME as LOCK
 from coterie.runs.summary import checked_record, checked_summary
 from coterie.tables import read_table, to_csv
 from coterie.untrusted import read_json
@@ -124,7 +125,7 @@ class RunFolder:
         """Raise a UsageError if something lies here already; what a kill left half-written does not count."""
         if self.config.is_file():
             raise UsageError(f"{self.root} exists already: add --resume to continue that run, or give another --out")
-        if self.root.exists() and (not self.root.is_dir() or any(not is_partial(path) for path in self.root.iterdir())):
+        if self.root.exists() and (not self.root.is_dir() or any(not _left_over(path) for path in self.root.iterdir())):
             raise UsageError(f"{self.root} exists already and is not a run: give another --out")
 
     def check_own(self) -> None:
@@ -213,3 +214,8 @@ class RunFolder:
             return [Skipped(row["key"], row["reason"]) for row in read_table(self.skipped, ("key", "reason"))]
         except UsageError:
             return []
+
+
+def _left_over(path: Path) -> bool:
+    """Whether a file is what a process leaves that is killed before its run has begun, or the lock of this one."""
+    return is_partial(path) or path.name == LOCK

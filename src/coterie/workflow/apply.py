@@ -14,6 +14,7 @@ from coterie.listener import Listener
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import Labelled, read_labelled
+from coterie.runs.lock import only_writer
 from coterie.runs.manifest import strangers
 from coterie.surroundings import in_surroundings
 from coterie.text import printable
@@ -63,7 +64,8 @@ def apply_labels(
         others = {printable(key) for key in strangers(folder, FolderSource(place))} & files.keys()
         if len(others) == len(files):
             raise UsageError(f"what lies below {place} are other pictures than the run's, of the same names")
-    write_text(folder.labelled, labelled.to_csv())
+    with only_writer(run):
+        write_text(folder.labelled, labelled.to_csv())
     placed = None if to is None else sort_files(labelled, files, to, listener, link=link, others=others)
     return Applied(labelled, folder.labelled, placed)
 

@@ -10,6 +10,7 @@ from coterie.files import write_atomically, write_json
 from coterie.report.plots import reliability_curves
 from coterie.runs.assignments import Assignments, read_labels
 from coterie.runs.folder import RunFolder
+from coterie.runs.lock import only_writer
 from coterie.surroundings import in_surroundings
 
 
@@ -32,9 +33,10 @@ def evaluate(run: Path, labels: Path | None = None) -> Evaluation:
 def write_evaluation(evaluation: Evaluation, run: Path) -> tuple[Path, ...]:
     """Write `evaluation.json` and `reliability.png` into the run's folder."""
     folder = RunFolder(run)
-    write_json(folder.evaluation, evaluation.as_json())
-    if evaluation.reliability is None:
-        return (folder.evaluation,)
-    picture = reliability_curves({run.resolve().name: evaluation.reliability})
-    write_atomically(folder.reliability, lambda stream: stream.write(picture))
+    with only_writer(run):
+        write_json(folder.evaluation, evaluation.as_json())
+        if evaluation.reliability is None:
+            return (folder.evaluation,)
+        picture = reliability_curves({run.resolve().name: evaluation.reliability})
+        write_atomically(folder.reliability, lambda stream: stream.write(picture))
     return folder.evaluation, folder.reliability

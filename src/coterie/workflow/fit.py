@@ -13,6 +13,7 @@ from coterie.plan import Plan, Request, plan
 from coterie.plan.announce import announce
 from coterie.processes import processes
 from coterie.runs.folder import RunFolder
+from coterie.runs.lock import only_writer
 from coterie.surroundings import in_surroundings
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
@@ -51,15 +52,29 @@ def fit(
     if not processes().first:
         fit_along(listener)
         return {}
-    folder = RunFolder(out)
+    with contextlib.ExitStack() as held:
+        return _fit_first(request, RunFolder(out), listener, held, resume=resume, track=track, like=like)
+
+
+def _fit_first(
+    request: Request,
+    folder: RunFolder,
+    listener: Listener,
+    held: contextlib.ExitStack,
+    *,
+    resume: bool,
+    track: Sequence[str],
+    like: RunFolder | None,
+) -> dict[str, Any]:
+    """What the first process does, or the only one; `held` is given the folder's lock."""
     with awaited():
         tracking = Tracking(folder, track, listener)
         attempt = Attempt(listener, folder, tracking, resuming=resume and folder.config.is_file(), like=like)
         with hearing(listener, processes()):
-            material = _planned_and_read(request, attempt, check=resume)
+            material = _planned_and_read(request, attempt, held, check=resume)
         if material is None:
             excuse_others()
-            listener.note(f"{out} is finished already, from {folder.read_config().data.source}")
+            listener.note(f"{folder.root} is finished already, from {folder.read_config().data.source}")
             return folder.read_summary()
         begin_together(material.rows, material.plan.config, folder)
     with tracking:
@@ -74,13 +89,16 @@ def fit(
     return summary
 
 
-def _planned_and_read(request: Request, attempt: Attempt, *, check: bool) -> Material | None:
-    """The first two steps, the run's folder begun; None if it is finished already."""
+def _planned_and_read(
+    request: Request, attempt: Attempt, held: contextlib.ExitStack, *, check: bool
+) -> Material | None:
+    """The first two steps, the run's folder begun and locked; None if it is finished already."""
     folder = attempt.folder
     assert folder is not None
     if check:
         folder.check_own()
     if attempt.resuming:
+        held.enter_context(only_writer(folder.root))
         planned = plan(request, saved=folder.read_config(), note=attempt.note, finished=folder.finished)
         _check_agreed(planned, folder)
         if folder.finished:
@@ -88,6 +106,8 @@ def _planned_and_read(request: Request, attempt: Attempt, *, check: bool) -> Mat
     else:
         folder.check_free()
         planned = plan(request, note=attempt.note)
+        held.enter_context(only_writer(folder.root))
+        folder.check_free()  # Another process may have been quicker.
         folder.start(planned.config)
         announce(planned, folder, attempt.listener)
     with _withdrawn(attempt):

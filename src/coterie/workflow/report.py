@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.report.page import read_embeddings, write_report
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
+from coterie.runs.lock import only_writer
 from coterie.runs.manifest import strangers
 from coterie.surroundings import in_surroundings
 from coterie.text import printable
@@ -27,6 +29,11 @@ def rebuild_report(run: Path, source: str | None = None) -> Path:
     """
     folder = RunFolder(run)
     summary = folder.read_summary()
+    with only_writer(run):
+        return _rebuilt(folder, summary, source)
+
+
+def _rebuilt(folder: RunFolder, summary: dict[str, Any], source: str | None) -> Path:
     if source is not None:
         assignments = Assignments.read(folder.assignments)
         opened = open_source(source)

@@ -18,6 +18,7 @@ from coterie.plan import Request
 from coterie.runs.assignments import Assignments
 from coterie.runs.config import READING, RunConfig
 from coterie.runs.folder import RunFolder
+from coterie.runs.lock import only_writer
 from coterie.surroundings import in_surroundings
 from coterie.workflow.fit import fit
 
@@ -46,11 +47,12 @@ def stability(run: Path, listener: Listener | None = None, *, seeds: int = 3, so
         config = replace(config, data=replace(config.data, source=full_name(source)))
     wanted = [replace(config, seed=config.seed + place) for place in range(1, seeds + 1)]
     kept = [RunFolder(run / "stability" / f"seed-{one.seed}") for one in wanted]
-    for place, (other, one) in enumerate(zip(kept, wanted, strict=True), start=1):
-        _check_same(other, one)
-        if not other.finished:
-            listener.note(f"seed {one.seed}, run {place} of {seeds}, in {other.root}")
-            _train(folder, other, one, listener)
+    with only_writer(run / "stability"):
+        for place, (other, one) in enumerate(zip(kept, wanted, strict=True), start=1):
+            _check_same(other, one)
+            if not other.finished:
+                listener.note(f"seed {one.seed}, run {place} of {seeds}, in {other.root}")
+                _train(folder, other, one, listener)
     judged = Assignments.read(folder.assignments)
     runs = [judged.clusters, *(_clusters(other, judged.keys, folder) for other in kept)]
     return stability_of(runs, [config.seed, *(one.seed for one in wanted)], config.clusters)

@@ -15,6 +15,7 @@ from coterie.cluster.kmeans import Metric, kmeans
 from coterie.data.base import Rows
 from coterie.errors import CoterieError
 from coterie.failures import translating
+from coterie.methods import learns
 from coterie.processes import processes
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Embedded, Model, embed_rows
@@ -56,6 +57,7 @@ def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fi
         listener.end()
         labels = _final_labels(embedded, config, method.metric)
         groups = fit_groups(embedded.embeddings, embedded.features, labels, config.clusters, metric=method.metric)
+        _tell_empty(labels, config, attempt)
         model = Model(
             learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen, config.data.scale
         )
@@ -66,10 +68,17 @@ def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fi
 def _final_labels(embedded: Embedded, config: RunConfig, metric: Metric) -> Tensor:
     """The method's own assignment where it has one; else k-means, clusters numbered by size."""
     if not bool(torch.isfinite(embedded.embeddings).all()):
-        raise CoterieError("the embeddings are not finite (NaN): lower train.learning_rate, or use --precision float32")
+        rate = "lower train.learning_rate, or " if learns(config.method) else ""
+        raise CoterieError(f"the embeddings are not finite (NaN): {rate}use --precision float32")
     if embedded.probabilities is not None:
         return embedded.probabilities.argmax(dim=1)
     return cluster_embeddings(embedded.embeddings, config, metric)
+
+
+def _tell_empty(labels: Tensor, config: RunConfig, attempt: Attempt) -> None:
+    found = int((labels.bincount() > 0).sum())
+    if found < config.clusters:
+        attempt.note(f"only {found} of the {config.clusters} groups have images, as too few of them differ")
 
 
 def cluster_embeddings(embeddings: Tensor, config: RunConfig, metric: Metric) -> Tensor:
