@@ -14,7 +14,7 @@ from coterie.errors import UsageError
 from coterie.runs.folder import RunFolder
 from coterie.runs.manifest import Manifest
 
-FIT = ["-k", "2", "--epochs", "1", "--size", "8", "--set", "hidden=8", "--set", "projection=4", "--quiet"]
+FIT = ["-k", "2", "--epochs", "1", "--size", "8", "--quiet"]
 
 
 def photos(folder: Path, seed: int) -> None:
@@ -95,8 +95,7 @@ def test_nothing_that_is_there_is_written_over(elsewhere: Path, capsys: pytest.C
     assert main([*assign, "--force"]) == 0
     assert there.read_text().startswith("key,")
     blobs = np.random.default_rng(0).integers(0, 255, (6, 8, 8), dtype=np.uint8)
-    options = {"options.hidden": 8, "options.projection": 4}
-    clusterer = Clusterer(2, epochs=1, options=options, size=8).fit(blobs)
+    clusterer = Clusterer(2, epochs=1, size=8).fit(blobs)
     with pytest.raises(UsageError, match="holds a run"):
         clusterer.save(elsewhere / "here" / "run")
     for _ in range(2):
