@@ -30,6 +30,7 @@ def same(labels: np.ndarray) -> bool:
     return len(set(zip(labels.tolist(), KINDS.tolist(), strict=True))) == 3
 
 
+@pytest.mark.filterwarnings("ignore:Number of distinct")
 @pytest.mark.parametrize("factor", [1e20, 1e-20, 1.0])
 def test_values_whose_squares_are_no_numbers_of_float32(factor: float) -> None:
     points = ROWS * np.float32(factor)
