@@ -17,10 +17,10 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from coterie.data.base import Unreadable
-from coterie.data.reading.pixels import fit_square
+from coterie.data.reading.formats import missing_decoder, open_image, without_text
+from coterie.data.reading.pixels import fit_square, fit_values
+from coterie.data.reading.tiff import Page, pages_of, read_page
 
-# Others that Pillow knows may start programs, as EPS does. A JPEG of several pictures (MPO) begins as any JPEG.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
 # What a decoder may hold of one image, in bytes: 178 megapixels of plain colour, which is what Pillow takes for bombs.
 _MOST_BYTES = 1 << 30
 # Images above this are decoded one at a time, so that memory stays bounded however many cores there are.
@@ -62,12 +62,8 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
         Unreadable: with the reason; no other exception leaves this function, whatever the file holds.
     """
     try:
-        with _opened(file) as stream, Image.open(stream, formats=FORMATS) as image:
-            needed = _room_for(image, side)
-            with _large if needed > _LARGE_BYTES else contextlib.nullcontext():
-                square = fit_square(image, side)
-            turned = _TRANSPOSITIONS.get(_orientation(image))
-        return square if turned is None else np.asarray(Image.fromarray(square).transpose(turned))
+        with _opened(file) as stream:
+            return _decoded(stream, side)
     except Unreadable:
         raise
     except UnidentifiedImageError:
@@ -83,12 +79,69 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
         raise Unreadable(f"damaged: {reason[:200]}") from None
 
 
+def _decoded(stream: BinaryIO, side: int) -> npt.NDArray[np.uint8]:
+    page = next(pages_of(stream), None)
+    if page is not None and page.taken_amiss:
+        return _of_page(stream, page, side)
+    try:
+        return _by_pillow(stream, side)
+    except UnidentifiedImageError:
+        if page is not None:
+            return _of_page(stream, page, side)
+        if missing := missing_decoder(stream):
+            raise Unreadable(missing) from None
+        raise
+    except (Unreadable, Image.DecompressionBombError, MemoryError):
+        raise
+    except Exception:
+        plain = without_text(stream)
+        if plain is None:
+            raise
+        return _by_pillow(plain, side)
+
+
+def _by_pillow(stream: BinaryIO, side: int) -> npt.NDArray[np.uint8]:
+    stream.seek(0)
+    with open_image(stream) as image:
+        needed = _room_for(image, side)
+        with _large if needed > _LARGE_BYTES else contextlib.nullcontext():
+            square = fit_square(image, side)
+        return _upright(square, _orientation(image))
+
+
+def _of_page(stream: BinaryIO, page: Page, side: int) -> npt.NDArray[np.uint8]:
+    """A TIFF that Pillow does not read, if it is grey or in colours."""
+    colours = page.channels >= 3 and page.is_rgb
+    if page.channels > 1 and not colours:
+        raise Unreadable(
+            f"a TIFF of {page.channels} channels: say which of them are looked at, by --channels all or such as 0,1"
+        )
+    with _large if _room_for_page(page) > _LARGE_BYTES else contextlib.nullcontext():
+        return _upright(fit_values(read_page(stream, page)[..., : 3 if colours else 1], side), page.orientation)
+
+
+def _room_for_page(page: Page) -> int:
+    """Bytes that reading takes: what is packed and unpacked, and floats of it."""
+    needed = 4 * page.size
+    if needed > _MOST_BYTES:
+        raise Unreadable(_too_large(page.width, page.height, needed))
+    return needed
+
+
+def _upright(square: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+    turned = _TRANSPOSITIONS.get(orientation)
+    return square if turned is None else np.asarray(Image.fromarray(square).transpose(turned))
+
+
 def stored_size(file: Path | BinaryIO) -> tuple[int, int] | None:
     """Width and height of the image in a file in pixels, from its header; None where it cannot be read."""
     try:
         with warnings.catch_warnings(), _opened(file) as stream:
             warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
-            with Image.open(stream, formats=FORMATS) as image:
+            if (page := next(pages_of(stream), None)) is not None:
+                return page.width, page.height
+            stream.seek(0)
+            with open_image(stream) as image:
                 return int(image.width), int(image.height)
     except Exception:
         return None
@@ -131,11 +184,15 @@ def _room_for(image: Image.Image, side: int) -> int:
     image.draft(None, (side, side))
     needed = image.width * image.height * _bytes_per_pixel(image.mode) + held
     if needed > _MOST_BYTES:
-        raise Unreadable(
-            f"too large: {width}×{height} pixels take {needed / 1e9:.1f} GB to decode, {_MOST_BYTES / 1e9:.1f} GB is "
-            "the most: make it smaller, or a JPEG that is not progressive"
-        )
+        raise Unreadable(_too_large(width, height, needed))
     return needed
+
+
+def _too_large(width: int, height: int, needed: int) -> str:
+    return (
+        f"too large: {width}×{height} pixels take {needed / 1e9:.1f} GB to decode, {_MOST_BYTES / 1e9:.1f} GB is "
+        "the most: make it smaller, or a JPEG that is not progressive"
+    )
 
 
 def _bytes_per_pixel(mode: str) -> int:
@@ -148,7 +205,7 @@ def _bytes_per_pixel(mode: str) -> int:
 def _held_beside(image: Image.Image) -> int:
     """Bytes that a decoder holds beside Pillow's pixels: some need the whole image, or more, at once."""
     area = image.width * image.height
-    if image.format == "WEBP":
+    if image.format in ("WEBP", "AVIF", "HEIF"):
         return 12 * area  # Two canvases and a copy, with four channels each.
     if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
         return 2 * len(image.getbands()) * area  # The coefficients of all scans.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,26 @@ _REDUCED = 6
 _AT_ONCE = 4_000_000
 
 
-def fit_square(image: Image.Image, side: int) -> npt.NDArray[np.uint8]:
-    """The central square of an image of any mode, over white, resized with antialiasing: (side, side, 3) uint8."""
+def fit_values(values: npt.NDArray[Any], side: int) -> npt.NDArray[np.uint8]:
+    """The same of values (H, W, C), grey or red, green and blue, of one scale."""
+    kind = values.dtype if values.dtype in (np.uint8, np.uint16) else np.float32
+    bands = [Image.fromarray(np.ascontiguousarray(band, dtype=kind)) for band in np.moveaxis(values, 2, 0)]
+    full = None if kind == np.uint8 else max(map(_full_scale, bands))
+    grey = [fit_square(band, side, full)[..., 0] for band in bands]
+    return np.stack(grey * (3 if len(grey) == 1 else 1), axis=2)
+
+
+def fit_square(image: Image.Image, side: int, full: float | None = None) -> npt.NDArray[np.uint8]:
+    """The central square of an image of any mode, over white, resized with antialiasing: (side, side, 3) uint8.
+
+    Args:
+        full: white among more than eight bits; None takes what the image implies.
+    """
     short = min(image.size)
     # Averaging whole blocks first costs little and is not to be seen in the end.
     block = int(short / side / 2) if short > _REDUCED * side else 1
-    full = _full_scale(image) if image.mode.startswith("I") or image.mode == "F" else None
+    if full is None and (image.mode.startswith("I") or image.mode == "F"):
+        full = _full_scale(image)
     parts = []
     for band in _bands(image, short, block):
         colours = _to_rgb(band, full)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from coterie.data.base import OneByOne, Outline, Skipped, looked_at, outlined
 from coterie.data.reading.decode import decode_file, stored_size
 from coterie.data.sources.arrays import folder_labels
 from coterie.data.sources.folder import find_images
+from coterie.data.sources.kinds import unread
+from coterie.data.sources.passed import told
 from coterie.data.sources.storage import stamp_of
 from coterie.errors import UsageError
 
@@ -20,9 +24,12 @@ class NoImages(UsageError):
     """There are no images in a folder; `skipped` is what there is."""
 
     def __init__(self, folder: str, skipped: list[Skipped]) -> None:
+        found = unread(skipped)
         super().__init__(
-            f"no images below {folder}: a folder may hold JPEG, PNG, WEBP, GIF, BMP and TIFF files at any depth, or "
-            "tar shards"
+            f"no images below {folder}: "
+            + (f"it holds {found}" if found else "")
+            + ("; " if found else "")
+            + "a folder may hold JPEG, PNG, WEBP, AVIF, HEIC, GIF, BMP and TIFF files at any depth, or tar shards"
         )
         self.skipped = skipped
 
@@ -30,8 +37,13 @@ class NoImages(UsageError):
 class FolderSource(OneByOne):
     """Every image below a folder; keys are paths relative to it, with forward slashes."""
 
-    def __init__(self, root: Path, *, labels_from_folders: bool = False) -> None:
-        paths, self.skipped = find_images(root)
+    def __init__(
+        self, root: Path, *, labels_from_folders: bool = False, note: Callable[[str], None] = lambda _: None
+    ) -> None:
+        passed: Counter[str] = Counter()
+        paths, self.skipped = find_images(root, passed)
+        if passed:
+            note(told(passed))
         if not paths:
             raise NoImages(str(root), self.skipped)
         self._paths = paths

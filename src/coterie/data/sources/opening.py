@@ -14,6 +14,7 @@ from coterie.data.sources.arrays import ArraySource
 from coterie.data.sources.hub import open_hub
 from coterie.data.sources.local import FolderSource, NoImages
 from coterie.data.sources.pack import given_features, read_pack
+from coterie.data.sources.passed import told
 from coterie.data.sources.run import is_run, open_run
 from coterie.data.sources.shard_names import find_shards, is_shards
 from coterie.data.sources.shards import ShardSource
@@ -78,7 +79,7 @@ def open_source(
 def _open_folder(path: Path, labels_from_folders: bool, note: Callable[[str], None]) -> Source:
     """The images below a folder, or where there are none, the tar shards."""
     try:
-        return FolderSource(path, labels_from_folders=labels_from_folders)
+        return FolderSource(path, labels_from_folders=labels_from_folders, note=note)
     except NoImages as none:
         entries = [Disk().entry(str(path / each.key)) for each in none.skipped if is_shards(each.key)]
         if shards := [entry for entry in entries if entry is not None]:
@@ -99,7 +100,9 @@ def _open_url(url: str, labels_from_folders: bool, note: Callable[[str], None]) 
         return read_remote_pack(remote, path, url)
     note(f"looking for images below {url}")
     entries = remote.below(path)
-    images, skipped = find_remote_images(entries, path)
+    images, skipped, passed = find_remote_images(entries, path)
+    if passed:
+        note(told(passed))
     if images:
         return RemoteFolder(remote, images, skipped, url, labels_from_folders=labels_from_folders)
     if shards := [entry for entry in entries if is_shards(entry.path)]:
