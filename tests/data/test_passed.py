@@ -20,9 +20,11 @@ from coterie.errors import UsageError
 
 BESIDE = [
     "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/old.jpg", "@Recycle/old.jpg", ".@__thumb/a.jpg",
-    ".thumbnails/1.jpg",    ".Trash-1000/files/a.jpg", ".Trashes/a.jpg", "$RECYCLE.BIN/S-1/$R1.jpg", "System Volume Information/a.jpg",
+    ".thumbnails/1.jpg",
+    ".Trash-1000/files/a.jpg", ".Trashes/a.jpg", "$RECYCLE.BIN/S-1/$R1.jpg", "System Volume Information/a.jpg",
     "__MACOSX/._a.jpg", "._a.jpg", "Thumbs.db", "sub/Thumbs.db", ".DS_Store", ".picasaoriginals/a.jpg",
-    "lost+found/a.jpg",    ".stversions/a~1.jpg", ".git/objects/ab", "LOST.DIR/123", "FOUND.000/FILE0000", ".trashed-1700000000-a.jpg",
+    "lost+found/a.jpg",
+    ".stversions/a~1.jpg", ".git/objects/ab", "LOST.DIR/123", "FOUND.000/FILE0000", ".trashed-1700000000-a.jpg",
     "desktop.ini", "Icon\r", "Mine.photoslibrary/resources/derivatives/1.jpeg", "Mine.photoslibrary/database/search",
     "Old.photolibrary/Thumbnails/1.jpg", "Catalog Previews.lrdata/1.jpg",
 ]  # fmt: skip

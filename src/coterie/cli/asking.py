@@ -72,6 +72,9 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
+    parser.add_argument(
+        "--collapse-copies", action="store_true", help="learn from every picture once, however often it is there"
+    )
     _add_computing(parser)
     add_reading(parser)
 

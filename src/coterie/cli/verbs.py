@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Where a format's word stands alone, it names its file itself.
 OWN_NAME = object()
+_SWITCHES = ("labels_from_folders", "collapse_copies", "deterministic")
 
 
 def _reading(options: argparse.Namespace) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def _request(options: argparse.Namespace) -> Request:
 
     names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed", "backbone")
     return Request(
-        **{name: getattr(options, name) for name in (*names, "proportions", "labels_from_folders", "deterministic")},
+        **{name: getattr(options, name) for name in (*names, *_SWITCHES, "proportions")},
         **_reading(options),
         settings=tuple(options.settings),
         compiled=options.compile,

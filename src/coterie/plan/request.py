@@ -24,6 +24,7 @@ class Request:
     precision: str = "auto"
     seed: int | None = None
     labels_from_folders: bool = False
+    collapse_copies: bool = False
     deterministic: bool = False
     compiled: bool = False
     proportions: tuple[float, ...] = ()

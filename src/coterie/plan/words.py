@@ -25,6 +25,7 @@ _ARGUMENTS = {
 # Those that only ever switch something on, and those whose default is a word.
 _SWITCHES = {
     "deterministic": "deterministic", "compiled": "compiled", "labels_from_folders": "data.labels_from_folders",
+    "collapse_copies": "data.collapse_copies",
 }  # fmt: skip
 _WORDS = ("device", "precision")
 

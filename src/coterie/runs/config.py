@@ -39,6 +39,7 @@ class DataConfig:
         source: what was given, see `coterie.data.sources.open_source`.
         side: pixels of the square each image becomes; 0 where the source holds features.
         labels_from_folders: take class folders as labels, for evaluation only.
+        collapse_copies: learn from every picture once, however many copies of it there are.
         normalisation: the mean and deviation taken out of every channel: "images" for their own, "imagenet", "cifar10"
             or "cifar100" for what is usual there, "auto" for what a pretrained backbone wants, else "images".
         subset, image_column, label_column: of a data set of the hub; empty chooses, see `coterie.data.sources.hub`.
@@ -47,6 +48,7 @@ class DataConfig:
     source: str
     side: int
     labels_from_folders: bool = False
+    collapse_copies: bool = False
     normalisation: str = "auto"
     subset: str = ""
     image_column: str = ""

@@ -10,6 +10,7 @@ from coterie.errors import UsageError
 from coterie.files import is_url, write_text
 from coterie.listener import Listener
 from coterie.runs.assignments import Assignments
+from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import Labelled, read_labelled
 from coterie.workflow.steps.sort_files import Sorted, check_target, find_files, sort_files
@@ -47,7 +48,8 @@ def apply_labels(
     """
     folder = RunFolder(run)
     folder.read_summary()
-    labelled = read_labelled(labels, Assignments.read(folder.assignments))
+    assignments = Assignments.read(folder.assignments)
+    labelled = read_labelled(labels, assignments, read_duplicates(folder.duplicates, assignments.keys))
     files: dict[str, Path] = {}
     if to is not None:
         check_target(to)

@@ -8,6 +8,7 @@ from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.report.page import read_embeddings, write_report
 from coterie.runs.assignments import Assignments
+from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.text import printable
 from coterie.workflow.steps.pictures import take_pictures
@@ -29,6 +30,8 @@ def rebuild_report(run: Path, source: str | None = None) -> Path:
         opened = open_source(source)
         if not {printable(key) for key in opened.keys} & set(assignments.keys):
             raise UsageError(f"{source} has none of the run's images: give the source the run was made of")
-        take_pictures(opened, assignments, read_embeddings(folder, len(assignments.keys))).save(folder.thumbnails)
+        embeddings = read_embeddings(folder, len(assignments.keys))
+        first = read_duplicates(folder.duplicates, assignments.keys)
+        take_pictures(opened, assignments, embeddings, first=first).save(folder.thumbnails)
     write_report(folder, summary)
     return folder.report

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from coterie.data.base import Pixels, Rows, Source, Unreadable
 from coterie.data.reading.parallel import in_parallel
 from coterie.data.reading.store import Store
-from coterie.report.selection import select, shown_rows
+from coterie.report.selection import folded, select, shown_rows
 from coterie.report.sheets import make_sheets, side_for
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
@@ -25,22 +25,30 @@ _DECODED_AGAIN, _GOOD_ENOUGH = 1000, 64
 _AT_ONCE = 1024
 
 
-def take_pictures(source: Source, assignments: Assignments, embeddings: Any, rows: Rows | None = None) -> Thumbnails:
+def take_pictures(
+    source: Source,
+    assignments: Assignments,
+    embeddings: Any,
+    rows: Rows | None = None,
+    first: npt.NDArray[np.int64] | None = None,
+) -> Thumbnails:
     """Pictures of every image the page shows: galleries at a size worth looking at, all others on sheets.
 
     Args:
         source: where the images come from; one that vanished since is left out, and the page shows its name.
         embeddings: (N, d), in the order of `assignments`.
         rows: the images as the run read them, which spares decoding them again where they are large enough.
+        first: (N,) the row of the picture that each is a copy of, its own where it is none; None for no copies.
     """
     pictures = _Pictures(source, assignments)
-    selection = select(assignments, embeddings)
+    standing = folded(assignments, np.arange(len(assignments.keys)) if first is None else first)
+    selection = select(assignments, embeddings, standing)
     thumbnails = Thumbnails({})
     chosen = [row for picks in selection.values() for row in picks.rows]
     for row, pixels in zip(chosen, pictures.decoded(chosen, _GALLERY_SIDE), strict=True):
         if pixels is not None:
             thumbnails.add(row, pixels)
-    shown = shown_rows(len(assignments.keys), chosen)
+    shown = shown_rows(standing, chosen)
     side = min(side_for(len(shown)), pictures.native)
     if side == 0 or not thumbnails.encoded:  # Features have no pictures.
         return thumbnails
