@@ -166,7 +166,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             return open_source(checked_array(self, images, reset=learning, least=2 if learning else 1))
         if not isinstance(images, np.ndarray):
             raise UsageError(f"images come as a folder, an .npz file, hf:NAME or an array, not {type(images).__name__}")
-        return open_source(images)
+        by_channels = images.ndim == 4 and images.shape[3] not in (1, 3, 4) and images.dtype == np.uint8
+        return open_source(images, channels="all" if by_channels else "")
 
     @property
     def _takes_features(self) -> bool:

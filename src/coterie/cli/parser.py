@@ -8,7 +8,7 @@ from typing import Any
 
 from coterie.cli import verbs
 from coterie.cli.asking import add_fit, add_plan
-from coterie.cli.parsing import Parser, add_reading, new_verb
+from coterie.cli.parsing import Parser, add_channels, add_reading, new_verb
 from coterie.cli.values import local
 
 
@@ -181,6 +181,7 @@ def _add_choose_k(group: Any) -> None:
     parser.add_argument("source", metavar="RUN|SOURCE", help="a finished run, an .npz with `features`, or images")
     parser.add_argument("--from", dest="least", type=int, default=2, metavar="K", help="least number (default 2)")
     parser.add_argument("--to", dest="most", type=int, default=30, metavar="K", help="greatest number (default 30)")
+    add_channels(parser)
     add_reading(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG to write, every criterion by number")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of every k-means (default 0)")

@@ -19,7 +19,7 @@ _SWITCHES = ("labels_from_folders", "collapse_copies", "deterministic")
 
 def _reading(options: argparse.Namespace) -> dict[str, Any]:
     """How a source is to be read, as far as it was said."""
-    given = {name: getattr(options, name) for name in ("subset", "image_column", "label_column")}
+    given = {name: getattr(options, name, None) for name in ("subset", "image_column", "label_column", "channels")}
     return {name: value for name, value in given.items() if value is not None}
 
 

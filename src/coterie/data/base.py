@@ -42,12 +42,16 @@ class Outline:
         side: median of their shorter sides, in pixels.
         grey: whether all are.
         flat: median share of neighbouring pixels that are equal: drawings have areas of one colour, photographs none.
+        bands: channels of an image that are no colours; 0 where they are.
+        ranges: black and white of each of these in turn.
     """
 
     count: int
     side: int
     grey: bool
     flat: float = 0.0
+    bands: int = 0
+    ranges: tuple[float, ...] = ()
 
     @property
     def photographs(self) -> bool:
@@ -57,7 +61,7 @@ class Outline:
     @property
     def coloured_and_large(self) -> bool:
         """Whether these could be photographs or drawings worth looking at closely."""
-        return not self.grey and self.side >= 96
+        return not self.grey and self.side >= 96 and not self.bands
 
 
 class Source(Protocol):
@@ -80,6 +84,11 @@ class Source(Protocol):
         """How many parts are best read at a time; 0 for one a core."""
         ...
 
+    @property
+    def bands(self) -> int:
+        """Channels of an image that are no colours; 0 where they are."""
+        ...
+
     def outline(self) -> Outline: ...
 
     def identity(self) -> str | None:
@@ -99,6 +108,7 @@ class OneByOne(ABC):
     """How a source is read whose images stand alone."""
 
     in_flight = 0
+    bands = 0
 
     @abstractmethod
     def decode(self, place: int, side: int) -> Pixels:

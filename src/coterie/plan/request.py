@@ -32,3 +32,4 @@ class Request:
     subset: str | None = None
     image_column: str | None = None
     label_column: str | None = None
+    channels: str | None = None

@@ -12,6 +12,7 @@ from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.text import printable
 from coterie.workflow.steps.pictures import take_pictures
+from coterie.workflow.steps.read import read_by
 
 
 def rebuild_report(run: Path, source: str | None = None) -> Path:
@@ -27,7 +28,7 @@ def rebuild_report(run: Path, source: str | None = None) -> Path:
     summary = folder.read_summary()
     if source is not None:
         assignments = Assignments.read(folder.assignments)
-        opened = open_source(source)
+        opened = open_source(source, **read_by(folder))
         if not {printable(key) for key in opened.keys} & set(assignments.keys):
             raise UsageError(f"{source} has none of the run's images: give the source the run was made of")
         embeddings = read_embeddings(folder, len(assignments.keys))

@@ -38,7 +38,7 @@ def luma(images: Tensor) -> Tensor:
 
 
 def hashes(pictures: Tensor) -> Tensor:
-    """A unit vector (N, 63) for each of the `small` pictures: low frequencies of its brightness by the cosine transform.
+    """A unit vector (N, 63) for each `small` picture: low frequencies of its brightness by the cosine transform.
 
     Higher frequencies, which are weaker, get a weight by the root of their number. The mean is left out, and length
     too, so that a brighter picture has the same hash. A picture of one brightness has zeros.

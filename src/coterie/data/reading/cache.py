@@ -27,7 +27,7 @@ from coterie.data.reading.ingest import ingest, is_small
 from coterie.data.reading.store import Store
 
 # Part of every entry's name: raise it when decoding changes.
-_FORMAT = 2
+_FORMAT = 3
 # Folders that are read faster than this are not worth the disk.
 _WORTH_SECONDS = 2.0
 _MOST_BYTES = 10 * 10**9

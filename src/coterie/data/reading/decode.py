@@ -24,8 +24,8 @@ from coterie.data.reading.tiff import Page, pages_of, read_page
 # What a decoder may hold of one image, in bytes: 178 megapixels of plain colour, which is what Pillow takes for bombs.
 _MOST_BYTES = 1 << 30
 # Images above this are decoded one at a time, so that memory stays bounded however many cores there are.
-_LARGE_BYTES = 100_000_000
-_large = threading.Lock()
+LARGE_BYTES = 100_000_000
+large = threading.Lock()
 
 _ORIENTATION_TAG = 0x0112
 _BITS, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 258, 278, 322, 323
@@ -61,9 +61,15 @@ def decode_file(file: Path | BinaryIO, side: int) -> npt.NDArray[np.uint8]:
     Raises:
         Unreadable: with the reason; no other exception leaves this function, whatever the file holds.
     """
+    with unreadable_reasons(file), opened(file) as stream:
+        return _decoded(stream, side)
+
+
+@contextlib.contextmanager
+def unreadable_reasons(file: Path | BinaryIO) -> Iterator[None]:
+    """Whatever opening and decoding a file raises becomes `Unreadable`, with a reason."""
     try:
-        with _opened(file) as stream:
-            return _decoded(stream, side)
+        yield
     except Unreadable:
         raise
     except UnidentifiedImageError:
@@ -103,8 +109,8 @@ def _decoded(stream: BinaryIO, side: int) -> npt.NDArray[np.uint8]:
 def _by_pillow(stream: BinaryIO, side: int) -> npt.NDArray[np.uint8]:
     stream.seek(0)
     with open_image(stream) as image:
-        needed = _room_for(image, side)
-        with _large if needed > _LARGE_BYTES else contextlib.nullcontext():
+        needed = room_for(image, side)
+        with large if needed > LARGE_BYTES else contextlib.nullcontext():
             square = fit_square(image, side)
         return _upright(square, _orientation(image))
 
@@ -116,11 +122,11 @@ def _of_page(stream: BinaryIO, page: Page, side: int) -> npt.NDArray[np.uint8]:
         raise Unreadable(
             f"a TIFF of {page.channels} channels: say which of them are looked at, by --channels all or such as 0,1"
         )
-    with _large if _room_for_page(page) > _LARGE_BYTES else contextlib.nullcontext():
+    with large if room_for_page(page) > LARGE_BYTES else contextlib.nullcontext():
         return _upright(fit_values(read_page(stream, page)[..., : 3 if colours else 1], side), page.orientation)
 
 
-def _room_for_page(page: Page) -> int:
+def room_for_page(page: Page) -> int:
     """Bytes that reading takes: what is packed and unpacked, and floats of it."""
     needed = 4 * page.size
     if needed > _MOST_BYTES:
@@ -136,7 +142,7 @@ def _upright(square: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.
 def stored_size(file: Path | BinaryIO) -> tuple[int, int] | None:
     """Width and height of the image in a file in pixels, from its header; None where it cannot be read."""
     try:
-        with warnings.catch_warnings(), _opened(file) as stream:
+        with warnings.catch_warnings(), opened(file) as stream:
             warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
             if (page := next(pages_of(stream), None)) is not None:
                 return page.width, page.height
@@ -148,7 +154,7 @@ def stored_size(file: Path | BinaryIO) -> tuple[int, int] | None:
 
 
 @contextlib.contextmanager
-def _opened(file: Path | BinaryIO) -> Iterator[BinaryIO]:
+def opened(file: Path | BinaryIO) -> Iterator[BinaryIO]:
     """The file, open, if it is one: a named pipe would keep its reader waiting, a device might never end."""
     if not isinstance(file, Path):
         yield file
@@ -171,7 +177,7 @@ def _is_empty(file: Path | BinaryIO) -> bool:
     return (file.stat().st_size if isinstance(file, Path) else file.seek(0, os.SEEK_END)) == 0
 
 
-def _room_for(image: Image.Image, side: int) -> int:
+def room_for(image: Image.Image, side: int) -> int:
     """Bytes that decoding takes, told by the header, once JPEG is set to the scale that suffices for `side`.
 
     Raises:

@@ -21,6 +21,7 @@ class Encoded(ABC):
     """How such a source is decoded, and looked at before; see `Source`."""
 
     keys: Sequence[str]
+    bands = 0
 
     @property
     @abstractmethod

@@ -64,5 +64,8 @@ class FolderSource(OneByOne):
             files.update(f"{key}\0{stamp_of(path)}\n".encode("utf-8", "surrogatepass"))
         return files.hexdigest()
 
+    def path(self, place: int) -> Path:
+        return self._paths[place]
+
     def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
         return decode_file(self._paths[place], side)

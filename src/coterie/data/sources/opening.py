@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from coterie.data.base import Source
 from coterie.data.sources.arrays import ArraySource
+from coterie.data.sources.channels import in_channels
 from coterie.data.sources.hub import open_hub
 from coterie.data.sources.local import FolderSource, NoImages
 from coterie.data.sources.pack import given_features, read_pack
@@ -31,6 +32,8 @@ def open_source(
     subset: str = "",
     image_column: str = "",
     label_column: str = "",
+    channels: str = "",
+    ranges: Sequence[float] = (),
     note: Callable[[str], None] = lambda _: None,
 ) -> Source:
     """The source a user named, of images or features.
@@ -41,17 +44,34 @@ def open_source(
             `digits`; a data set of the hub as `hf:NAME[:SPLIT]`; or an array.
         labels_from_folders: take class folders as labels.
         subset, image_column, label_column: of a data set of the hub, see `coterie.data.sources.hub`; empty chooses.
+        channels: `all`, or numbers such as `0,2,3`, of images whose channels are no colours; empty for colours.
+        ranges: black and white of each of these channels in turn; none looks for them.
         note: told what takes long.
 
     Raises:
         UsageError: nothing there that can be read as images or features. CoterieError: it is out of reach.
     """
+    hub = {"subset": subset, "image_column": image_column, "label_column": label_column}
+    found = _opened(source, labels_from_folders, hub, by_channels=bool(channels), note=note)
+    return in_channels(found, channels, ranges)
+
+
+def _opened(
+    source: str | Path | npt.NDArray[Any],
+    labels_from_folders: bool,
+    hub: dict[str, str],
+    *,
+    by_channels: bool,
+    note: Callable[[str], None],
+) -> Source:
     if isinstance(source, np.ndarray):
-        return given_features(source, {}, "features") if source.ndim == 2 else ArraySource(source)
+        return (
+            given_features(source, {}, "features") if source.ndim == 2 else ArraySource(source, by_channels=by_channels)
+        )
     name = str(source)
     if name.startswith(PREFIX) and not labels_from_folders and not is_url(name):
-        return open_hub(name, subset=subset, image_column=image_column, label_column=label_column)
-    if subset or image_column or label_column:
+        return open_hub(name, **hub)
+    if any(hub.values()):
         raise UsageError("--subset, --image-column and --label-column go with a data set of the hub, hf:NAME[:SPLIT]")
     if is_url(name):
         return _open_url(name, labels_from_folders, note)
@@ -68,12 +88,27 @@ def open_source(
         raise UsageError("--labels-from-folders goes with a folder of class folders, or with tars that hold some")
     if path.is_file() and path.suffix == ".npz":
         with path.open("rb") as stream:
-            return read_pack(stream, name)
+            return read_pack(stream, name, by_channels=by_channels)
+    if path.is_file() and path.suffix == ".npy":
+        return _read_array(path, by_channels)
     if path.exists():
-        raise UsageError(f"{path} is neither a folder nor an .npz or .tar file; give the folder that holds the images")
+        raise UsageError(
+            f"{path} is neither a folder nor an .npz, .npy or .tar file; give the folder that holds the images"
+        )
     raise UsageError(
-        f"there is no {path}: give a folder of images, an .npz file, tar shards, a URL, hf:NAME, or 'digits'"
+        f"there is no {path}: give a folder of images, an .npz or .npy file, tar shards, a URL, hf:NAME, or 'digits'"
     )
+
+
+def _read_array(path: Path, by_channels: bool) -> Source:
+    """Images or features in an `.npy` file."""
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{path} cannot be read as an .npy of a plain array: {error}") from None
+    if values.ndim == 2:
+        return given_features(values, {}, str(path))
+    return ArraySource(values, name=str(path), by_channels=by_channels)
 
 
 def _open_folder(path: Path, labels_from_folders: bool, note: Callable[[str], None]) -> Source:

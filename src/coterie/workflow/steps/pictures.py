@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from coterie.data.base import Pixels, Rows, Source, Unreadable
+from coterie.data.reading.channels import as_colours
 from coterie.data.reading.parallel import in_parallel
 from coterie.data.reading.store import Store
 from coterie.report.selection import folded, select, shown_rows
@@ -77,7 +78,7 @@ class _Pictures:
 
         def receive(place: int, pixels: Pixels | Unreadable) -> None:
             if not isinstance(pixels, Unreadable):
-                found[place] = pixels
+                found[place] = as_colours(pixels)
 
         in_parallel(
             self._source.parts([place for place in places.values() if place is not None]),
@@ -95,5 +96,5 @@ def _from_store(store: Store, rows: Sequence[int], side: int) -> npt.NDArray[np.
         images = store.rows(torch.tensor(rows[start : start + _AT_ONCE]))
         if images.shape[2] != side:
             images = F.interpolate(images, (side, side), mode="bicubic", antialias=True)
-        tiles[start : start + _AT_ONCE] = images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+        tiles[start : start + _AT_ONCE] = as_colours(images.permute(0, 2, 3, 1).numpy())
     return tiles

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +113,14 @@ def gather(source: Source, model: Model, listener: Listener) -> tuple[Rows, list
     if model.backbone is None:
         return store, skipped
     return look(store, model.backbone, Runtime(model.method.device, model.precision), listener), skipped
+
+
+def read_by(folder: RunFolder) -> dict[str, Any]:
+    """By which channels the images of a run were read: arguments of `open_source`."""
+    if not folder.config.is_file():  # What `Clusterer.save` wrote.
+        return {}
+    data = folder.read_config().data
+    return {"channels": data.channels, "ranges": data.ranges}
 
 
 def _images(
