@@ -145,3 +145,26 @@ def test_a_tar_of_what_is_not_read(tmp_path: Path) -> None:
         tar.addfile(member, io.BytesIO())
     with pytest.raises(UsageError, match="a sample without an image"):
         open_source(str(tmp_path / "raw.tar"))
+
+
+def test_what_belongs_to_a_picture_that_is_read(tmp_path: Path) -> None:
+    picture(tmp_path / "IMG_1.JPG")
+    picture(tmp_path / "IMG_2.jpg")
+    for name in ("IMG_1.MOV", "IMG_1.AAE", "IMG_2.cr2", "IMG_3.NEF"):
+        (tmp_path / name).write_bytes(b"x")
+    reasons = {entry.key: entry.reason for entry in open_source(tmp_path).skipped}
+    assert reasons["IMG_1.MOV"] == "the film of one picture with IMG_1.JPG, which is read"
+    assert reasons["IMG_1.AAE"] == "metadata of one picture with IMG_1.JPG, which is read"
+    assert reasons["IMG_2.cr2"] == "the raw of one picture with IMG_2.jpg, which is read"
+    assert reasons["IMG_3.NEF"].startswith("a raw photograph")
+
+
+def test_pages_that_are_not_read_are_told(tmp_path: Path) -> None:
+    frames = [Image.new("L", (16, 16), shade) for shade in (10, 20, 30)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "b.tif")
+    notes: list[str] = []
+    open_source(tmp_path, note=notes.append).outline()
+    assert notes == [
+        "only the first of 3 pages is read of 1 of 2 images looked at; where pages are channels: --channels all"
+    ]

@@ -88,7 +88,7 @@ def ranges_of(images: Iterable[Values]) -> tuple[float, ...]:
     highs: list[npt.NDArray[np.float64]] = []
     for values in images:
         if values.dtype == np.uint8:
-            return (0.0, 255.0) * values.shape[2]
+            return (0.0, 255.0) * int(values.shape[2])
         finite = np.nan_to_num(values.reshape(-1, values.shape[2]).astype(np.float64), posinf=0, neginf=0)
         low, high = np.quantile(finite, (_RARE, 1 - _RARE), axis=0)
         lows.append(low)

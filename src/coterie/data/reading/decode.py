@@ -153,6 +153,15 @@ def stored_size(file: Path | BinaryIO) -> tuple[int, int] | None:
         return None
 
 
+def stored_pages(file: Path | BinaryIO) -> int:
+    """How many pages the TIFF in a file holds; 1 for other images, and where it cannot be read."""
+    try:
+        with opened(file) as stream:
+            return max(1, sum(1 for _ in pages_of(stream)))
+    except Exception:
+        return 1
+
+
 @contextlib.contextmanager
 def opened(file: Path | BinaryIO) -> Iterator[BinaryIO]:
     """The file, open, if it is one: a named pipe would keep its reader waiting, a device might never end."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from coterie.data.base import Skipped, Source, Unreadable
 from coterie.data.sources.arrays import folder_labels
 from coterie.data.sources.encoded import MOST_BYTES, Encoded
-from coterie.data.sources.kinds import is_image, why_not
+from coterie.data.sources.kinds import is_image, why_not, with_companions
 from coterie.data.sources.pack import read_pack
 from coterie.data.sources.passed import SORTED_MARK, passed_over
 from coterie.data.sources.remote import Remote
@@ -98,7 +98,7 @@ def find_remote_images(entries: Sequence[Entry], folder: str) -> tuple[dict[str,
             skipped.append(Skipped(key, f"too large: {entry.size / 1e6:.0f} MB"))
         else:
             images[key] = entry
-    return dict(sorted(images.items())), skipped, passed
+    return dict(sorted(images.items())), with_companions(skipped, images), passed
 
 
 def _made_by_coterie(paths: Sequence[PurePosixPath]) -> set[PurePosixPath]:

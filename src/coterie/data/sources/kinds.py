@@ -38,6 +38,8 @@ _MEASURED = frozenset(
      ".vsi")
 )  # fmt: skip
 _PACKED = frozenset((".7z", ".gz", ".rar", ".tar", ".tgz", ".zip"))
+# What phones and programs write beside a picture: edits, metadata, a small picture.
+_BESIDE = frozenset((".aae", ".thm", ".xmp"))
 _KINDS = (
     (_RAW, "a raw photograph", "develop it to JPEG first"),
     (_FILMS, "a film", "take pictures from it first"),
@@ -65,6 +67,27 @@ def why_not(suffix: str) -> str:
     """Why a file with this ending is left out, and what to do."""
     found = _kind(suffix)
     return f"not an image file type ({suffix})" if found is None else f"{found[0]} ({suffix}), not read: {found[1]}"
+
+
+def with_companions(skipped: Iterable[Skipped], images: Iterable[str]) -> list[Skipped]:
+    """What was left out, with a word where it belongs to a picture that is read: a live photo's film, a camera's raw.
+
+    Args:
+        images: keys of the images that are read.
+    """
+    read = {_stem(key): key for key in images}
+    found = []
+    for entry in skipped:
+        suffix, picture = PurePosixPath(entry.key).suffix.lower(), read.get(_stem(entry.key))
+        if picture is not None and suffix in (_RAW | _FILMS | _BESIDE):
+            what = "the raw" if suffix in _RAW else "the film" if suffix in _FILMS else "metadata"
+            entry = Skipped(entry.key, f"{what} of one picture with {PurePosixPath(picture).name}, which is read")
+        found.append(entry)
+    return found
+
+
+def _stem(key: str) -> str:
+    return str(PurePosixPath(key).with_suffix("")).casefold()
 
 
 def _kind(suffix: str) -> tuple[str, str] | None:

@@ -11,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.data.base import OneByOne, Outline, Skipped, looked_at, outlined
-from coterie.data.reading.decode import decode_file, stored_size
+from coterie.data.reading.decode import decode_file, stored_pages, stored_size
 from coterie.data.sources.arrays import folder_labels
 from coterie.data.sources.folder import find_images
-from coterie.data.sources.kinds import unread
+from coterie.data.sources.kinds import unread, with_companions
 from coterie.data.sources.passed import told
 from coterie.data.sources.storage import stamp_of
 from coterie.errors import UsageError
+
+# Endings of files that may hold several pages.
+_PAGED = (".tif", ".tiff")
 
 
 class NoImages(UsageError):
@@ -44,10 +47,12 @@ class FolderSource(OneByOne):
         paths, self.skipped = find_images(root, passed)
         if passed:
             note(told(passed))
+        self._note = note
         if not paths:
             raise NoImages(str(root), self.skipped)
         self._paths = paths
         self.keys = [path.relative_to(root).as_posix() for path in paths]
+        self.skipped = with_companions(self.skipped, self.keys)
         self.labels: npt.NDArray[np.int64] | None = None
         self.class_names: tuple[str, ...] = ()
         if labels_from_folders:
@@ -55,7 +60,14 @@ class FolderSource(OneByOne):
 
     def outline(self) -> Outline:
         step = max(1, len(self._paths) // 200)
-        sides = [min(size) for path in self._paths[::step] if (size := stored_size(path)) is not None]
+        some = self._paths[::step]
+        sides = [min(size) for path in some if (size := stored_size(path)) is not None]
+        pages = [count for path in some if path.suffix.lower() in _PAGED and (count := stored_pages(path)) > 1]
+        if pages:
+            self._note(
+                f"only the first of {pages[0]} pages is read of {len(pages)} of {len(some)} images looked at; "
+                "where pages are channels: --channels all"
+            )
         return outlined(len(self._paths), sides, looked_at(self, len(self._paths)))
 
     def identity(self) -> str | None:

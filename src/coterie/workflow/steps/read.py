@@ -15,6 +15,7 @@ from coterie.data.feeding.features import Features
 from coterie.data.reading.cache import read_images
 from coterie.data.reading.ingest import allocate
 from coterie.data.reading.store import Store, part_of
+from coterie.data.sources.kinds import unread
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.listener import Listener
 from coterie.plan import Plan, check_enough
@@ -164,7 +165,10 @@ def _gone(place: Path) -> ResourceError:
 
 def _tell_skipped(skipped: list[Skipped], folder: RunFolder, listener: Listener) -> None:
     files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
-    listener.note(f"left out {files}, listed in {folder.skipped}; the first: {skipped[0].key}: {skipped[0].reason}")
+    kinds = f"; among them {found}" if (found := unread(skipped)) and len(skipped) > 1 else ""
+    listener.note(
+        f"left out {files}, listed in {folder.skipped}; the first: {skipped[0].key}: {skipped[0].reason}{kinds}"
+    )
 
 
 def _check_unchanged(rows: Rows, folder: RunFolder) -> None:
