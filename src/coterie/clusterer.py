@@ -30,7 +30,7 @@ from coterie.workflow.export import export
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
-from coterie.workflow.steps.read import gather, read
+from coterie.workflow.steps.read import gather, once, read
 
 Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 
@@ -102,8 +102,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         source = None if isinstance(X, (str, Path)) else self._open(X, learning=True)
         material = read(plan(request, source=source, note=attempt.note), attempt)
         rows, planned, self.skipped_ = material.rows, material.plan, material.skipped
-        learnt = learn(planned.config, rows, planned.backbone, attempt)
-        fitted = group(planned.config, rows, learnt, attempt)
+        learnt = learn(planned.config, once(rows, material.counted, None), planned.backbone, attempt)
+        fitted = group(planned.config, rows, learnt, attempt, material.counted)
         self.model_ = fitted.model
         self.embeddings_ = fitted.embedded.embeddings.cpu().numpy()
         self._take(Assignments.of(rows.keys, fitted.grouping))
@@ -186,7 +186,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
                 f"{images.shape} may be one image in colour, or three grey ones: put its channels last and give "
                 "image[None], or grey ones as images[..., None]"
             )
-        return open_source(images)
+        by_channels = images.ndim == 4 and images.shape[3] not in (1, 3, 4) and images.dtype == np.uint8
+        return open_source(images, channels="all" if by_channels else "")
 
     @property
     def _takes_features(self) -> bool:

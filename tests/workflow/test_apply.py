@@ -13,6 +13,7 @@ import pytest
 from coterie.cli import main
 from coterie.data.sources import open_source
 from coterie.data.sources.arrays import ArraySource
+from coterie.data.sources.passed import SORTED_MARK
 from coterie.tables import guarded, unguarded
 from coterie.workflow.steps.sort_files import safe_name, unique_name
 from small import finished_run
@@ -109,7 +110,7 @@ def test_copies_and_links_in_folders(run: Path, photo_folder: Path, tmp_path: Pa
     captured = capsys.readouterr()
     assert "left out reds/04.png: the file is gone" in captured.err
     assert f"23 files are in {tmp_path / 'copies'}, 1 were left out" in captured.out
-    assert {path.name for path in (tmp_path / "copies").iterdir()} == {"_.._sky", "_.._SKY (mixed)"}
+    assert {path.name for path in (tmp_path / "copies").iterdir()} == {"_.._sky", "_.._SKY (mixed)", SORTED_MARK}
     copy = tmp_path / "copies" / "_.._sky" / "03.png"
     original = photo_folder / "blues" / "03.png"
     assert copy.read_bytes() == original.read_bytes()

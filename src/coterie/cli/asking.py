@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from coterie.cli import verbs
-from coterie.cli.parsing import add_reading, new_verb
+from coterie.cli.parsing import add_channels, add_reading, new_verb
 from coterie.cli.values import local, shares
 
 
@@ -72,6 +72,10 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
+    parser.add_argument(
+        "--collapse-copies", action="store_true", help="learn from every picture once, however often it is there"
+    )
+    add_channels(parser)
     _add_computing(parser)
     add_reading(parser)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from coterie.cli import verbs
 from coterie.cli.asking import add_fit, add_plan
-from coterie.cli.parsing import Parser, add_reading, new_verb
+from coterie.cli.parsing import Parser, add_channels, add_reading, new_verb
 from coterie.cli.values import local, path
 
 
@@ -184,6 +184,7 @@ def _add_choose_k(group: Any) -> None:
     parser.add_argument(
         "--to", dest="most", type=int, metavar="K", help="greatest number (default 30, or what so few images allow)"
     )
+    add_channels(parser)
     add_reading(parser)
     parser.add_argument("--plot", type=path, metavar="FILE", help="PNG to write, every criterion by number")
     parser.add_argument("--force", action="store_true", help="replace FILE")

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 # Where a format's word stands alone, it names its file itself.
 OWN_NAME = object()
+_SWITCHES = ("labels_from_folders", "collapse_copies", "deterministic")
 
 
 def _reading(options: argparse.Namespace) -> dict[str, Any]:
     """How a source is to be read, as far as it was said."""
-    given = {name: getattr(options, name) for name in ("subset", "image_column", "label_column")}
+    given = {name: getattr(options, name, None) for name in ("subset", "image_column", "label_column", "channels")}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -28,7 +29,7 @@ def _request(options: argparse.Namespace) -> Request:
 
     names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed", "backbone")
     return Request(
-        **{name: getattr(options, name) for name in (*names, "proportions", "labels_from_folders", "deterministic")},
+        **{name: getattr(options, name) for name in (*names, *_SWITCHES, "proportions")},
         **_reading(options),
         settings=tuple(options.settings),
         compiled=options.compile,

@@ -46,6 +46,8 @@ class Outline:
         grey: whether all are.
         flat: median share of neighbouring pixels that are equal: drawings have areas of one colour, photographs none.
         scale: black and white of images of more than eight bits, by all that were looked at; empty where none are.
+        bands: channels of an image that are no colours; 0 where they are.
+        ranges: black and white of each of these in turn.
     """
 
     count: int
@@ -53,6 +55,8 @@ class Outline:
     grey: bool
     flat: float = 0.0
     scale: Scale = ()
+    bands: int = 0
+    ranges: tuple[float, ...] = ()
 
     @property
     def photographs(self) -> bool:
@@ -62,7 +66,7 @@ class Outline:
     @property
     def coloured_and_large(self) -> bool:
         """Whether these could be photographs or drawings worth looking at closely."""
-        return not self.grey and self.side >= 96
+        return not self.grey and self.side >= 96 and not self.bands
 
 
 class Source(Protocol):
@@ -83,6 +87,11 @@ class Source(Protocol):
     @property
     def in_flight(self) -> int:
         """How many parts are best read at a time; 0 for one a core."""
+        ...
+
+    @property
+    def bands(self) -> int:
+        """Channels of an image that are no colours; 0 where they are."""
         ...
 
     def outline(self) -> Outline: ...
@@ -108,6 +117,7 @@ class OneByOne(ABC):
     """How a source is read whose images stand alone."""
 
     in_flight = 0
+    bands = 0
 
     @abstractmethod
     def decode(self, place: int, side: int, scale: Scale = ()) -> Pixels:

@@ -21,7 +21,7 @@ def check(subject: Subject) -> None:
 
 def write(subject: Subject, target: Path) -> str:
     import coterie
-    from coterie.data.reading.decode import stored_size
+    from coterie.data.reading.stored import stored_size
     from coterie.files import write_json
     from coterie.text import printable
 

@@ -32,6 +32,8 @@ def short(plan: Plan) -> list[str]:
     config = plan.config
     side = config.data.side
     what = "feature vectors" if isinstance(plan.source, Features) else f"images as {side}×{side} pixels"
+    if plan.outline.bands:
+        what += f" of {plan.outline.bands} channel{'s' * (plan.outline.bands > 1)} ({config.data.channels})"
     network = "" if config.backbone == NO_BACKBONE else f" on {'frozen ' if plan.on_features else ''}{config.backbone}"
     network = network.replace(" on ", " with ", 1) if not plan.on_features else network
     epochs = f"{config.train.epochs} epochs of batches of {config.train.batch_size}"

@@ -40,7 +40,7 @@ class Estimate:
 
 def estimate(config: RunConfig, outline: Outline, backbone: Pretrained | None) -> Estimate:
     """Try a step of a run on images of noise; nothing is written, and no state is left changed."""
-    channels = backbone.channels if backbone is not None else 1 if outline.grey else 3
+    channels = backbone.channels if backbone is not None else outline.bands or (1 if outline.grey else 3)
     shape = (channels, config.data.side, config.data.side)
     images = outline.count * math.prod(shape)
     if method_type(config.method).inputs == "features":

@@ -173,8 +173,10 @@ def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
     values: dict[str, Any] = {"backbone": NO_BACKBONE if on_features else own, "data.side": side}
     if outline.scale:
         values["data.scale"] = list(outline.scale)
+    if outline.bands:
+        values["data.ranges"] = list(outline.ranges)
     if not said.recipe.origin:
-        values |= _named("augment", default_augmentation(seen, grey=outline.grey))
+        values |= _named("augment", default_augmentation(seen, grey=outline.grey, colours=not outline.bands))
     images = f"{'grey ' if outline.grey else ''}images of {outline.side} pixels"
     return (Layer(f"default: {images}" if outline.side else "default: features", values),)
 

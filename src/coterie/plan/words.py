@@ -20,11 +20,12 @@ from coterie.untrusted import read_yaml
 _ARGUMENTS = {
     "method": "method", "clusters": "clusters", "seed": "seed", "backbone": "backbone", "epochs": "train.epochs",
     "size": "data.side", "subset": "data.subset", "image_column": "data.image_column",
-    "label_column": "data.label_column",
+    "label_column": "data.label_column", "channels": "data.channels",
 }  # fmt: skip
 # Those that only ever switch something on, and those whose default is a word.
 _SWITCHES = {
     "deterministic": "deterministic", "compiled": "compiled", "labels_from_folders": "data.labels_from_folders",
+    "collapse_copies": "data.collapse_copies",
 }  # fmt: skip
 _WORDS = ("device", "precision")
 

@@ -20,7 +20,7 @@ _BUDGET = 1_800_000
 
 @dataclass(frozen=True)
 class Picture:
-    """One image on the page; `uri` is None where there is no picture of its own."""
+    """One image on the page, which stands for some `pictures`; `uri` is None where there is no picture of its own."""
 
     row: int
     key: str
@@ -29,6 +29,7 @@ class Picture:
     confidence: float
     outlier: bool
     label: str
+    pictures: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,20 @@ class Card:
 
 
 def make_cards(
-    assignments: Assignments, selection: Mapping[int, Selection], thumbnails: Thumbnails, palette: Sequence[str]
+    assignments: Assignments,
+    selection: Mapping[int, Selection],
+    thumbnails: Thumbnails,
+    palette: Sequence[str],
+    standing: npt.NDArray[np.int64],
 ) -> list[Card]:
-    """A card for each cluster with members."""
+    """A card for each cluster with members; `standing` (N,) tells by how many pictures each row is shown."""
     affordable = _affordable(selection, thumbnails)
 
     def pictures(rows: Sequence[int]) -> list[Picture]:
-        return [_picture(assignments, thumbnails.uri(row) if row in affordable else None, row) for row in rows]
+        return [
+            _picture(assignments, thumbnails.uri(row) if row in affordable else None, row, int(standing[row]))
+            for row in rows
+        ]
 
     cards = []
     for cluster, picks in selection.items():
@@ -101,7 +109,7 @@ def _majority(assignments: Assignments, rows: npt.NDArray[np.intp]) -> tuple[str
     return label, count / len(known)
 
 
-def _picture(assignments: Assignments, uri: str | None, row: int) -> Picture:
+def _picture(assignments: Assignments, uri: str | None, row: int, pictures: int) -> Picture:
     key = assignments.keys[row]
     return Picture(
         row=row,
@@ -111,4 +119,5 @@ def _picture(assignments: Assignments, uri: str | None, row: int) -> Picture:
         confidence=float(assignments.confidence[row]),
         outlier=bool(assignments.outlier[row]),
         label=assignments.labels[row] if assignments.labels else "",
+        pictures=pictures,
     )

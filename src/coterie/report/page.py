@@ -23,10 +23,11 @@ from coterie.report.cards import make_cards
 from coterie.report.content import make_atlas, page_content
 from coterie.report.palette import colours
 from coterie.report.plots import curves, map_of_embeddings
-from coterie.report.selection import select, shown_rows
+from coterie.report.selection import folded, select, shown_rows
 from coterie.report.sheets import PIXEL_ART
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
+from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.text import printable
 from coterie.untrusted import read_matrix
@@ -49,8 +50,9 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
     palette = colours(int(assignments.clusters.max(initial=0)) + 1)
     thumbnails = Thumbnails.load(folder.thumbnails)
     sheets = thumbnails.every_sheet()
-    selection = select(assignments, embeddings)
-    rows = shown_rows(len(assignments.keys), [row for picks in selection.values() for row in picks.rows])
+    standing = folded(assignments, read_duplicates(folder.duplicates, assignments.keys))
+    selection = select(assignments, embeddings, standing)
+    rows = shown_rows(standing, [row for picks in selection.values() for row in picks.rows])
     atlas = make_atlas(embeddings[rows])
     script = _script()
     page = _environment().get_template("page.html.j2")
@@ -59,17 +61,18 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
         title=PurePosixPath(config.data.source).name or config.data.source,
         source=shown_name(config.data.source),
         made=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M"),
-        cards=make_cards(assignments, selection, thumbnails, palette),
+        cards=make_cards(assignments, selection, thumbnails, palette, standing),
         map=map_of_embeddings(atlas.places, assignments.clusters[rows], palette, given=embeddings.shape[1] == 2),
         animation=_animation(folder),
         agreement=_agreement(assignments),
         curves=curves(folder.read_metrics()),
         settings=printable(folder.config.read_text(encoding="utf-8", errors="replace")),
         skipped=folder.read_skipped(),
+        copies=int((standing == 0).sum()),
         pixelated=config.data.side <= PIXEL_ART,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
-        content=page_content(assignments, rows, atlas, sheets),
+        content=page_content(assignments, rows, atlas, sheets, standing),
         sheets=[] if sheets is None else [base64.b64encode(image).decode("ascii") for image in sheets.images],
     )
     write_text(folder.report, html)

@@ -22,7 +22,7 @@ from coterie.untrusted import read_yaml
 FORMAT = 2
 NO_BACKBONE = "none"
 # The options of the data section that say how a source is read.
-READING = ("labels_from_folders", "subset", "image_column", "label_column")
+READING = ("labels_from_folders", "subset", "image_column", "label_column", "channels", "ranges")
 # Means and deviations of the channels as the field states them; CIFAR's deviations are means over images.
 STATISTICS = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_DEVIATION),
@@ -39,21 +39,27 @@ class DataConfig:
         source: its full name, which means the same in every folder, see `coterie.data.sources.open_source`.
         side: pixels of the square each image becomes; 0 where the source holds features.
         labels_from_folders: take class folders as labels, for evaluation only.
+        collapse_copies: learn from every picture once, however many copies of it there are.
         normalisation: the mean and deviation taken out of every channel: "images" for their own, "imagenet", "cifar10"
             or "cifar100" for what is usual there, "auto" for what a pretrained backbone wants, else "images".
         scale: the values that are black and white in images of more than eight bits; empty chooses from the images, and
             stays so where all have eight bits, as do arrays.
         subset, image_column, label_column: of a data set of the hub; empty chooses, see `coterie.data.sources.hub`.
+        channels: those looked at, `all` or numbers such as `0,2,3`, of images whose channels are no colours.
+        ranges: black and white of each of them in turn, as some images of the source had it.
     """
 
     source: str
     side: int
     labels_from_folders: bool = False
+    collapse_copies: bool = False
     normalisation: str = "auto"
     scale: tuple[float, ...] = ()
     subset: str = ""
     image_column: str = ""
     label_column: str = ""
+    channels: str = ""
+    ranges: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.normalisation not in ("auto", "images", *STATISTICS):

@@ -61,6 +61,11 @@ class RunFolder:
         return self.root / "skipped.csv"
 
     @property
+    def duplicates(self) -> Path:
+        """Which images are copies of others."""
+        return self.root / "duplicates.csv"
+
+    @property
     def thumbnails(self) -> Path:
         return self.root / "thumbnails.npz"
 
@@ -107,6 +112,11 @@ class RunFolder:
         return self.root / "store.npy"
 
     @property
+    def once(self) -> Path:
+        """The same of the images without copies."""
+        return self.root / "once.npy"
+
+    @property
     def manifest(self) -> Path:
         """What the run read, image by image."""
         return self.root / "checksums.txt"
@@ -148,7 +158,7 @@ class RunFolder:
 
     def withdraw(self) -> None:
         """Undo `start` for a run that came to nothing before it began, so that its name is free again."""
-        for path in (self.config, self.skipped, self.scratch, self.manifest):
+        for path in (self.config, self.skipped, self.duplicates, self.scratch, self.once, self.manifest):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.shared, ignore_errors=True)
         with contextlib.suppress(OSError):

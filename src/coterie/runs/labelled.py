@@ -54,10 +54,11 @@ class Labelled:
         return to_csv([*columns], zip(*columns.values(), strict=True))
 
 
-def read_labelled(path: Path, assignments: Assignments) -> Labelled:
+def read_labelled(path: Path, assignments: Assignments, first: npt.NDArray[np.int64] | None = None) -> Labelled:
     """The labels that a CSV with the columns key and label, and perhaps mixed, gives to the images of a run.
 
-    An image without a row, or with an empty label, takes the label that most labelled images of its cluster have; in a
+    A copy without a row, or with an empty label, takes that of the picture it is a copy of, which `first` (N,) tells;
+    otherwise an image takes the label that most labelled images of its cluster have; in a
     cluster without a label, "Group" and its number.
 
     Raises:
@@ -67,6 +68,8 @@ def read_labelled(path: Path, assignments: Assignments) -> Labelled:
     keys = [printable(key) for key in assignments.keys]
     _check_keys(path, rows.keys() - {*keys}, keys)
     given = [" ".join(rows[key]["label"].split()) if key in rows else "" for key in keys]
+    if first is not None:
+        given = [label or given[row] for label, row in zip(given, first.tolist(), strict=True)]
     if not any(given):
         raise UsageError(f"{path} gives no image a label")
     usual = _commonest(given, assignments.clusters)

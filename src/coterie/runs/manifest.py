@@ -90,9 +90,7 @@ class Manifest:
             if isinstance(pixels, Unreadable):
                 return
             channels = pixels.transpose(2, 0, 1)
-            # A network that sees no colours was given none.
-            if known[key] not in (_checksum(channels), _checksum(to_grey(channels[None], all_grey=False)[0])):
-                found.add(key)
+            found.update([key] if known[key] not in _possible(channels) else [])
 
         places = [place for place, key in enumerate(source.keys) if key in known]
         in_parallel(
@@ -126,9 +124,15 @@ def this_reader() -> str:
     return f"Pillow {PIL.__version__}, torch {torch.__version__}, {platform.machine()} {vectors}"
 
 
+def _possible(channels: Pixels) -> set[int]:
+    """Checksums that an image (C, S, S) may have been given: a network that sees no colours was given none."""
+    found = {_checksum(channels)}
+    return found | {_checksum(to_grey(channels[None], all_grey=False)[0])} if len(channels) == 3 else found
+
+
 def _checksum(values: npt.NDArray[Any]) -> int:
-    """Of an image (C, S, S), as if it had three channels, or of a vector."""
-    whole = np.broadcast_to(values, (3, *values.shape[1:])) if values.ndim == 3 else values
+    """Of an image (C, S, S), a grey one as if it had three channels, or of a vector."""
+    whole = np.broadcast_to(values, (3, *values.shape[1:])) if values.ndim == 3 and len(values) == 1 else values
     return zlib.crc32(np.ascontiguousarray(whole).data)
 
 

@@ -60,6 +60,12 @@ class Embedded:
     features: Tensor
     probabilities: Tensor | None
 
+    def at(self, rows: Tensor) -> Embedded:
+        """Those of some rows (n,)."""
+        rows = rows.to(self.embeddings.device)
+        heads = None if self.probabilities is None else self.probabilities[rows]
+        return Embedded(self.embeddings[rows], self.features[rows], heads)
+
 
 @dataclass(frozen=True)
 class Model:

@@ -15,7 +15,7 @@ from coterie.runs.folder import RunFolder
 from coterie.runs.labelled import read_labelled
 from coterie.runs.model_files import load_model
 from coterie.surroundings import in_surroundings
-from coterie.workflow.steps.read import gather
+from coterie.workflow.steps.read import gather, read_by
 
 
 @in_surroundings
@@ -34,7 +34,8 @@ def assign(
     """
     folder = RunFolder(run)
     model = load_model(folder.model, device=device)
-    rows, skipped = gather(open_source(source, **(reading or {}), note=listener.note), model, listener)
+    opened = open_source(source, **{**read_by(folder), **(reading or {})}, note=listener.note)
+    rows, skipped = gather(opened, model, listener)
     listener.begin("grouping", len(rows), "images")
     embedded = model.embed(rows, on_rows=listener.advance)
     listener.end()

@@ -18,7 +18,7 @@ from coterie.surroundings import in_surroundings
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
-from coterie.workflow.steps.read import Material, read
+from coterie.workflow.steps.read import Material, once, read
 from coterie.workflow.steps.stopping import hearing
 from coterie.workflow.steps.together import awaited, begin_together, end_together, excuse_others, fit_along
 from coterie.workflow.steps.tracking import Tracking
@@ -76,12 +76,13 @@ def _fit_first(
             excuse_others()
             listener.note(f"{folder.root} is finished already, from {folder.read_config().data.source}")
             return folder.read_summary()
-        begin_together(material.rows, material.plan.config, folder)
+        begin_together(material.rows, material.plan.config, folder, material.counted)
     with tracking:
         planned, rows = material.plan, material.rows
         with _withdrawn(attempt):
-            learnt = learn(planned.config, rows, planned.backbone, attempt)
-            fitted = group(planned.config, rows, learnt, attempt)
+            apart = once(rows, material.counted, folder.once)
+            learnt = learn(planned.config, apart, planned.backbone, attempt)
+            fitted = group(planned.config, rows, learnt, attempt, material.counted)
         summary = write(planned, rows, fitted, attempt)
         tracking.conclude(summary)
     clear(folder)

@@ -21,7 +21,7 @@ from coterie.runs.folder import RunFolder
 from coterie.runs.model import batches, embedding_batch
 from coterie.runs.model_files import load_model
 from coterie.surroundings import in_surroundings
-from coterie.workflow.steps.read import gather
+from coterie.workflow.steps.read import gather, read_by
 
 
 @in_surroundings
@@ -44,8 +44,9 @@ def probe_run(
         UsageError: no model in the run, or no labels. CoterieError: the model is damaged.
     """
     config = config or ProbeConfig()
-    model = load_model(RunFolder(run).model, device=config.device)
-    opened = open_source(source, **(reading or {}), note=listener.note)
+    folder = RunFolder(run)
+    model = load_model(folder.model, device=config.device)
+    opened = open_source(source, **{**read_by(folder), **(reading or {})}, note=listener.note)
     rows, _ = gather(opened, model, listener)
     numbers = torch.from_numpy(_numbered(rows, source, labels, listener))
     listener.begin("encoding", len(rows), "images")

@@ -9,12 +9,14 @@ from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.report.page import read_embeddings, write_report
 from coterie.runs.assignments import Assignments
+from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.runs.lock import only_writer
 from coterie.runs.manifest import strangers
 from coterie.surroundings import in_surroundings
 from coterie.text import printable
 from coterie.workflow.steps.pictures import take_pictures
+from coterie.workflow.steps.read import read_by
 
 
 @in_surroundings
@@ -36,7 +38,7 @@ def rebuild_report(run: Path, source: str | None = None) -> Path:
 def _rebuilt(folder: RunFolder, summary: dict[str, Any], source: str | None) -> Path:
     if source is not None:
         assignments = Assignments.read(folder.assignments)
-        opened = open_source(source)
+        opened = open_source(source, **read_by(folder))
         if not {printable(key) for key in opened.keys} & set(assignments.keys):
             raise UsageError(f"{source} has none of the run's images: give the source the run was made of")
         if others := strangers(folder, opened):
@@ -45,6 +47,7 @@ def _rebuilt(folder: RunFolder, summary: dict[str, Any], source: str | None) -> 
                 "the source the run was made of"
             )
         embeddings, scale = read_embeddings(folder, len(assignments.keys)), folder.read_config().data.scale
-        take_pictures(opened, assignments, embeddings, scale=scale).save(folder.thumbnails)
+        first = read_duplicates(folder.duplicates, assignments.keys)
+        take_pictures(opened, assignments, embeddings, first=first, scale=scale).save(folder.thumbnails)
     write_report(folder, summary)
     return folder.report

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 # Animations, as opposed to the pages of a TIFF or the pictures of an MPO.
-_FORMATS = ("GIF", "WEBP", "PNG")
+_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
 # Frames that are looked at, and values that a frame of one colour may differ by, as compression makes them.
 _MOST, _ALIKE = 16, 8
 

@@ -20,7 +20,6 @@ _RARE = 1e-3
 _OVER_ONE, _OVER = 1.5, 1.1
 # Pixels looked at in one piece.
 _AT_ONCE = 4_000_000
-_PLANAR, _BITS = 284, 258
 _OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 
 
@@ -70,21 +69,43 @@ def is_deep(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def range_of(image: Image.Image, low_bytes: Image.Image | None) -> Range | None:
-    """The range of a deep image; None where no value is a finite number."""
+def range_of_image(image: Image.Image, low_bytes: Image.Image | None) -> Range | None:
+    """The range of an opened image; None of one of eight bits, and where no value is a finite number."""
+    if low_bytes is None and not is_deep(image):
+        return None
     rows = max(1, _AT_ONCE // image.width)
-    found = []
-    for top in range(0, image.height, rows):
-        box = (0, top, image.width, min(image.height, top + rows))
-        values = levels(image.crop(box), None if low_bytes is None else low_bytes.crop(box)).ravel()
-        values = values[np.isfinite(values)]
-        if len(values):
-            rare = int(_RARE * len(values))
-            ordered = np.partition(values, (rare, len(values) - 1 - rare))
-            found.append((float(ordered[rare]), float(ordered[len(values) - 1 - rare])))
+    boxes = ((0, top, image.width, min(image.height, top + rows)) for top in range(0, image.height, rows))
+    cut = ((image.crop(box), None if low_bytes is None else low_bytes.crop(box)) for box in boxes)
+    return _joined(range_of(levels(*parts)) for parts in cut)
+
+
+def range_of(values: npt.NDArray[Any]) -> Range | None:
+    """The range of values (H, W) or (H, W, C); None of bytes, and where none is a finite number."""
+    if values.dtype == np.uint8:
+        return None
+    rows = max(1, _AT_ONCE // max(1, values[0].size))
+    return _joined(_range(values[top : top + rows].ravel()) for top in range(0, len(values), rows))
+
+
+def _range(values: npt.NDArray[Any]) -> Range | None:
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return None
+    rare = int(_RARE * len(finite))
+    ordered = np.partition(finite, (rare, len(finite) - 1 - rare))
+    return Range(float(ordered[rare]), float(ordered[len(finite) - 1 - rare]), values.dtype.kind != "f")
+
+
+def _joined(ranges: Iterable[Range | None]) -> Range | None:
+    found = [each for each in ranges if each is not None]
     if not found:
         return None
-    return Range(min(low for low, _ in found), max(high for _, high in found), image.mode != "F")
+    return Range(min(each.low for each in found), max(each.high for each in found), found[0].whole)
+
+
+def own_scale(found: Range | None) -> Scale:
+    """Black and white of an image by its own range."""
+    return (0.0, 255.0) if found is None else scale_of([found])
 
 
 def levels(image: Image.Image, low_bytes: Image.Image | None) -> npt.NDArray[Any]:
@@ -103,14 +124,6 @@ def to_eight_bits(values: npt.NDArray[Any], scale: Scale) -> npt.NDArray[np.uint
     with np.errstate(all="ignore"):
         shares = (values.astype(np.float64) - black) * (255.0 / (white - black))
     return np.clip(np.rint(np.nan_to_num(shares, nan=0.0)), 0, 255).astype(np.uint8)
-
-
-def mend_planes(image: Image.Image) -> None:
-    """Let planes of 16 bits be read as such: Pillow takes those that are not compressed for planes of 8."""
-    tags: Any = getattr(image, "tag_v2", {})
-    if tags.get(_PLANAR, 1) == 2 and tags.get(_BITS, (8,))[0] == 16 and all(len(mode) == 1 for mode in _modes(image)):
-        order = "B" if tags.prefix == b"MM" else "L"
-        _retile(image, lambda mode: f"{mode};16{order}")
 
 
 def has_low_bytes(image: Image.Image) -> bool:
@@ -134,7 +147,6 @@ def low_bytes_of(image: Image.Image, stream: BinaryIO) -> Image.Image | None:
     image.load()
     stream.seek(0)
     low = Image.open(stream, formats=formats)
-    mend_planes(low)
     _retile(low, lambda mode: mode[:-1] + _OTHER_ORDER[mode[-1]])
     try:
         low.load()

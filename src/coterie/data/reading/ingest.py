@@ -34,7 +34,8 @@ def ingest(
         source: see `coterie.data.sources.open_source`.
         side: pixels.
         scale: black and white of images of more than eight bits; empty for each image's own.
-        channels: 1 or 3; None keeps one channel where every image is grey, and three otherwise.
+        channels: 1 or 3; None keeps one channel where every image is grey, and three otherwise. Channels that are no
+            colours are kept as they are.
         scratch: a file to map the store to when it is too large for memory; None keeps it in memory.
         on_image: called after each image, from the calling thread.
 
@@ -44,7 +45,13 @@ def ingest(
     Raises:
         UsageError: not one image could be read.
     """
-    images = allocate((len(source.keys), 3, side, side), scratch)
+    bands = source.bands
+    if bands and channels not in (None, bands):
+        raise UsageError(
+            f"these images have {bands} channel{'s' * (bands > 1)}, and {channels} are wanted: choose as many by "
+            "--channels, or a backbone that learns from nothing"
+        )
+    images = allocate((len(source.keys), bands or 3, side, side), scratch)
     reasons, grey = _decode_into(images, source, side, scale, on_image)
     good = np.array([reason is None for reason in reasons])
     skipped = list(source.skipped)
@@ -55,7 +62,7 @@ def ingest(
     if not good.all():
         images = _compacted(images, good)
     all_grey = bool(grey[good].all())
-    if channels == 1 or (channels is None and all_grey):
+    if not bands and (channels == 1 or (channels is None and all_grey)):
         images = to_grey(images, all_grey=all_grey)
     labels = None if source.labels is None else source.labels[good]
     keys = [key for key, fine in zip(source.keys, good, strict=True) if fine]
@@ -74,9 +81,8 @@ def _decode_into(
             if isinstance(found, Unreadable):
                 yield str(found)
                 continue
-            red, green, blue = images[place]
             images[place] = found.transpose(2, 0, 1)
-            grey[place] = np.array_equal(red, green) and np.array_equal(red, blue)
+            grey[place] = bool((images[place] == images[place, :1]).all())
             yield None
 
     def receive(place: int, reason: str | None) -> None:

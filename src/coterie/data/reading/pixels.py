@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,24 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from coterie.data.reading.depth import Scale, is_deep, levels, range_of, scale_of, to_eight_bits
+from coterie.data.reading.depth import Scale, is_deep, levels, own_scale, range_of, range_of_image, to_eight_bits
 
 Box = tuple[int, int, int, int]
 # Images more than this many times too large are reduced by blocks before they are resized.
 _REDUCED = 6
 # Pixels that are converted at a time: a conversion takes many times the bytes of what it converts.
 _AT_ONCE = 4_000_000
+
+
+def fit_values(values: npt.NDArray[Any], side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:
+    """What `fit_square` makes of values (H, W, C), grey or red, green and blue."""
+    deep = values.dtype != np.uint8
+    if deep and not scale:
+        scale = own_scale(range_of(values))
+    kind = values.dtype if values.dtype in (np.uint8, np.uint16) else np.float32
+    bands = (Image.fromarray(np.ascontiguousarray(band, dtype=kind)) for band in np.moveaxis(values, 2, 0))
+    grey = [fit_square(band, side, scale)[..., 0] for band in bands]
+    return np.stack(grey * (3 if len(grey) == 1 else 1), axis=2)
 
 
 def fit_square(
@@ -34,8 +45,7 @@ def fit_square(
     block = int(short / side / 2) if short > _REDUCED * side else 1
     deep = is_deep(image) or low_bytes is not None
     if deep and not scale:
-        own = range_of(image, low_bytes)
-        scale = (0.0, 255.0) if own is None else scale_of([own])
+        scale = own_scale(range_of_image(image, low_bytes))
     parts = []
     for box in _bands(image, short, block):
         colours = _to_rgb(_cut(image, box), scale if deep else (), _cut(low_bytes, box))

@@ -18,7 +18,10 @@ PLUS_MINUS = ("-1", "1")
 
 
 class ArraySource(OneByOne):
-    """Images in an array (N, H, W) or (N, H, W, C), uint8, with C of 1 (grey), 3 (RGB) or 4 (RGBA)."""
+    """Images in an array (N, H, W) or (N, H, W, C), uint8, with C of 1 (grey), 3 (RGB) or 4 (RGBA).
+
+    Where they are read `by_channels`, C may be any number, and the values of any kind.
+    """
 
     def __init__(
         self,
@@ -28,8 +31,9 @@ class ArraySource(OneByOne):
         keys: list[str] | None = None,
         class_names: tuple[str, ...] = (),
         name: str = "images",
+        by_channels: bool = False,
     ) -> None:
-        self._images = checked_images(images, name)
+        self._images = checked_images(images, name, by_channels=by_channels)
         self.keys = checked_keys(keys, len(images), name)
         self.labels, self.class_names = numbered_labels(labels, class_names, len(images), name)
         self.skipped: list[Skipped] = []
@@ -40,17 +44,29 @@ class ArraySource(OneByOne):
     def identity(self) -> None:
         return None
 
+    def values(self, place: int) -> npt.NDArray[Any]:
+        """Every channel of an image: (H, W, C)."""
+        values: npt.NDArray[Any] = self._images[place]
+        return values if values.ndim == 3 else values[..., np.newaxis]
+
     def decode(self, place: int, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:  # noqa: ARG002
         pixels = self._images[place]
         image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
         return fit_square(image, side)
 
 
-def checked_images(images: Any, name: str) -> npt.NDArray[np.uint8]:
+def checked_images(images: Any, name: str, *, by_channels: bool = False) -> npt.NDArray[Any]:
     """`images` if they are (N, H, W[, C]) uint8, else a UsageError that says what they are."""
     array = np.asarray(images)
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4)):
         raise UsageError(f"{name}: {array.shape} is one image: give it as images[None]")
+    if by_channels and array.ndim in (3, 4) and array.dtype.kind in "uif" and 0 not in array.shape:
+        return array
+    if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and not by_channels:
+        raise UsageError(
+            f"{name} of shape {array.shape} holds images of {array.shape[3]} channels: say which of them are looked "
+            "at, by --channels all or such as 0,1"
+        )
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3, 4)):
         raise UsageError(f"{name} must have the shape (N, H, W) or (N, H, W, C) with C of 1, 3 or 4, not {array.shape}")
     if array.dtype != np.uint8:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from coterie.data.base import LOOKED_AT, Outline, Pixels, Unreadable, outlined
-from coterie.data.reading.decode import decode_file, stored_range, stored_size
+from coterie.data.reading.decode import decode_file
 from coterie.data.reading.depth import Range, Scale
 from coterie.data.reading.parallel import in_parallel
+from coterie.data.reading.stored import stored_range, stored_size
 
 # A file of more bytes than this is no image anyone groups.
 MOST_BYTES = 256_000_000
@@ -20,6 +21,7 @@ class Encoded(ABC):
     """How such a source is decoded, and looked at before; see `Source`."""
 
     keys: Sequence[str]
+    bands = 0
 
     @property
     @abstractmethod

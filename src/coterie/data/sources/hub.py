@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.data.base import LOOKED_AT, OneByOne, Outline, Skipped, Unreadable, looked_at, outlined
-from coterie.data.reading.decode import decode_file, stored_range, stored_size
+from coterie.data.reading.decode import decode_file
 from coterie.data.reading.depth import Range, Scale
+from coterie.data.reading.stored import stored_range, stored_size
 from coterie.data.sources.arrays import checked_keys, numbered_labels
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.extras import require

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from coterie.data.base import Source
 from coterie.data.sources.arrays import PLUS_MINUS, ArraySource
+from coterie.data.sources.channels import in_channels
 from coterie.data.sources.hub import open_hub
 from coterie.data.sources.local import FolderSource, NoImages
 from coterie.data.sources.naming import is_digits, tell_twins
 from coterie.data.sources.pack import given_features, read_pack
+from coterie.data.sources.passed import told
 from coterie.data.sources.run import is_run, open_run
 from coterie.data.sources.shard_names import find_shards, is_shards
 from coterie.data.sources.shards import ShardSource
@@ -31,6 +33,8 @@ def open_source(
     subset: str = "",
     image_column: str = "",
     label_column: str = "",
+    channels: str = "",
+    ranges: Sequence[float] = (),
     note: Callable[[str], None] = lambda _: None,
 ) -> Source:
     """The source a user named, of images or features.
@@ -42,19 +46,33 @@ def open_source(
             or an array.
         labels_from_folders: take class folders as labels.
         subset, image_column, label_column: of a data set of the hub, see `coterie.data.sources.hub`; empty chooses.
+        channels: `all`, or numbers such as `0,2,3`, of images whose channels are no colours; empty for colours.
+        ranges: black and white of each of these channels in turn; none looks for them.
         note: told what takes long, and what is read one way though it could mean another.
 
     Raises:
         UsageError: nothing there that can be read as images or features. CoterieError: it is out of reach.
     """
+    hub = {"subset": subset, "image_column": image_column, "label_column": label_column}
+    found = _opened(source, labels_from_folders, hub, by_channels=bool(channels), note=note)
+    return in_channels(found, channels, ranges)
+
+
+def _opened(
+    source: str | Path | npt.NDArray[Any],
+    labels_from_folders: bool,
+    hub: dict[str, str],
+    *,
+    by_channels: bool,
+    note: Callable[[str], None],
+) -> Source:
     if isinstance(source, np.ndarray):
-        found = _of_array(source)
+        found = _of_array(source, "images", by_channels)
     else:
         if not str(source).strip():
             raise UsageError("SOURCE is empty: give a folder of images, or '.' for the one you are in")
         tell_twins(str(source), note)
-        hub = {"subset": subset, "image_column": image_column, "label_column": label_column}
-        found = _named(str(source), labels_from_folders, hub, note)
+        found = _named(str(source), labels_from_folders, hub, by_channels=by_channels, note=note)
     unknown = 0 if found.labels is None else int((found.labels < 0).sum())
     if unknown:
         note(f"{unknown} of {len(found.keys)} have no label: it is empty or −1, which stands for unknown")
@@ -63,13 +81,15 @@ def open_source(
     return found
 
 
-def _of_array(values: npt.NDArray[Any]) -> Source:
+def _of_array(values: npt.NDArray[Any], name: str, by_channels: bool) -> Source:
     if values.ndim == 2 and values.dtype.kind == "f":
-        return given_features(values, {}, "features")
-    return ArraySource(values)
+        return given_features(values, {}, name)
+    return ArraySource(values, name=name, by_channels=by_channels)
 
 
-def _named(name: str, labels_from_folders: bool, hub: dict[str, str], note: Callable[[str], None]) -> Source:
+def _named(
+    name: str, labels_from_folders: bool, hub: dict[str, str], *, by_channels: bool, note: Callable[[str], None]
+) -> Source:
     if name.startswith(PREFIX) and not labels_from_folders and not is_url(name):
         return open_hub(name, **hub)
     if any(hub.values()):
@@ -89,12 +109,26 @@ def _named(name: str, labels_from_folders: bool, hub: dict[str, str], note: Call
         raise UsageError("--labels-from-folders goes with a folder of class folders, or with tars that hold some")
     if path.is_file() and path.suffix == ".npz":
         with path.open("rb") as stream:
-            return read_pack(stream, name, note)
+            return read_pack(stream, name, note, by_channels=by_channels)
+    if path.is_file() and path.suffix == ".npy":
+        return _read_array(path, by_channels)
     if path.exists():
-        raise UsageError(f"{path} is neither a folder nor an .npz or .tar file; give the folder that holds the images")
+        raise UsageError(
+            f"{path} is neither a folder nor an .npz, .npy or .tar file; give the folder that holds the images"
+        )
     raise UsageError(
-        f"there is no {path}: give a folder of images, an .npz file, tar shards, a URL, hf:NAME, or sklearn:digits"
+        f"there is no {path}: give a folder of images, an .npz or .npy file, tar shards, a URL, hf:NAME, or "
+        "sklearn:digits"
     )
+
+
+def _read_array(path: Path, by_channels: bool) -> Source:
+    """Images or features in an `.npy` file."""
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{path} cannot be read as an .npy of a plain array: {error}") from None
+    return _of_array(values, str(path), by_channels)
 
 
 def _open_folder(path: Path, labels_from_folders: bool, note: Callable[[str], None]) -> Source:
@@ -121,7 +155,9 @@ def _open_url(url: str, labels_from_folders: bool, note: Callable[[str], None]) 
         return read_remote_pack(remote, path, url, note)
     note(f"looking for images below {url}")
     entries = remote.below(path)
-    images, skipped = find_remote_images(entries, path)
+    images, skipped, passed = find_remote_images(entries, path)
+    if passed:
+        note(told(passed))
     if images:
         return RemoteFolder(remote, images, skipped, url, labels_from_folders=labels_from_folders, note=note)
     if shards := [entry for entry in entries if is_shards(entry.path)]:

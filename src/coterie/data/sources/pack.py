@@ -14,7 +14,9 @@ from coterie.errors import UsageError
 from coterie.untrusted import open_pack
 
 
-def read_pack(stream: BinaryIO, name: str, note: Callable[[str], None] = lambda _: None) -> Source:
+def read_pack(
+    stream: BinaryIO, name: str, note: Callable[[str], None] = lambda _: None, *, by_channels: bool = False
+) -> Source:
     """The source in an open `.npz` file; `note` is told where it could be read otherwise.
 
     Raises:
@@ -37,7 +39,9 @@ def read_pack(stream: BinaryIO, name: str, note: Callable[[str], None] = lambda 
     if "keys" in beside:
         beside["keys"] = [str(key) for key in np.ravel(beside["keys"])]
     beside["class_names"] = tuple(str(label) for label in np.ravel(beside.get("class_names", ())))
-    return ArraySource(values, **beside, name=name) if kind == "images" else given_features(values, beside, name)
+    if kind == "features":
+        return given_features(values, beside, name)
+    return ArraySource(values, **beside, name=name, by_channels=by_channels)
 
 
 def given_features(values: Any, beside: Mapping[str, Any], name: str) -> Features:

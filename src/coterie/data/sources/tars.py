@@ -11,14 +11,16 @@ import contextlib
 import gzip
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from coterie.data.base import Skipped
 from coterie.data.sources.encoded import MOST_BYTES
-from coterie.data.sources.folder import IMAGE_SUFFIXES
+from coterie.data.sources.kinds import is_image
+from coterie.data.sources.passed import passed_over
 from coterie.errors import CoterieError
 
 # Headers, names and labels are small; what claims otherwise is damaged or meant to fill the memory.
@@ -42,11 +44,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Contents:
-    """Samples by name, in the order of their images in the tar, what was passed over, and if the tar is compressed."""
+    """Samples by name, in the order of their images in the tar, what was left out, and if the tar is compressed.
+
+    `passed` counts files that were passed over, by name.
+    """
 
     samples: dict[str, Sample]
     skipped: list[Skipped]
     compressed: bool
+    passed: Counter[str] = field(default_factory=Counter)
 
 
 def read_contents(stream: BinaryIO) -> Contents:
@@ -58,13 +64,17 @@ def read_contents(stream: BinaryIO) -> Contents:
     samples: dict[str, Sample] = {}
     further: dict[str, list[Sample]] = {}
     skipped: list[Skipped] = []
+    passed: Counter[str] = Counter()
     compressed, name = False, ""
     try:
         compressed = is_compressed(stream)
         plain = uncompressed(stream) if compressed else stream
         for member in _members(plain):
             name = member.name
-            _take(member, plain, samples, further, skipped)
+            if over := passed_over(PurePosixPath(member.name).parts):
+                passed[over] += member.isfile()
+            else:
+                _take(member, plain, samples, further, skipped)
     except _Damaged as damage:
         if not damage.whole:
             samples = {key: sample for key, sample in samples.items() if sample.member != name}
@@ -77,7 +87,7 @@ def read_contents(stream: BinaryIO) -> Contents:
         label = samples[key].label
         samples |= {each.member: replace(each, label=label) for each in (samples.pop(key), *further[key])}
     found = sorted((item for item in samples.items() if item[1].member), key=lambda item: item[1].start)
-    return Contents(dict(found), skipped, compressed)
+    return Contents(dict(found), skipped, compressed, passed)
 
 
 def is_compressed(stream: BinaryIO) -> bool:
@@ -167,7 +177,7 @@ def _take(
 ) -> None:
     """Put a member where it belongs, `further` images of a sample apart; the stream stands at its bytes."""
     path = PurePosixPath(member.name)
-    if member.isdir() or any(part.startswith(".") and part != ".." for part in path.parts):
+    if member.isdir():
         return
     if (reason := _refused(member, path)) is not None:
         skipped.append(Skipped(member.name, reason))
@@ -176,7 +186,7 @@ def _take(
     key = path.with_name(stem).as_posix()
     sample = samples.setdefault(key, Sample())
     ending = ending.lower()
-    if f".{ending.rpartition('.')[2]}" in IMAGE_SUFFIXES or not ending:
+    if is_image(f".{ending.rpartition('.')[2]}") or not ending:
         if sample.member:
             further.setdefault(key, []).append(Sample(member.name, member.offset_data, member.size))
         else:

@@ -29,7 +29,8 @@ from coterie.workflow.steps.stopping import agree
 class Fitted:
     """A trained model, what it makes of its training data, and the seconds of learning and grouping.
 
-    `held_out` (N,) bool marks what was kept out of learning; None where nothing was.
+    `counted` (n,) are the rows that were learnt from, None for all; `held_out` (n,) bool marks which of these were kept
+    out of learning, None where nothing was.
     """
 
     model: Model
@@ -37,10 +38,16 @@ class Fitted:
     grouping: Grouping
     seconds: float
     held_out: npt.NDArray[np.bool_] | None = None
+    counted: npt.NDArray[np.int64] | None = None
 
 
-def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fitted:
+def group(
+    config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt, counted: npt.NDArray[np.int64] | None = None
+) -> Fitted:
     """Embed everything and group it.
+
+    Args:
+        counted: (n,) the rows that groups are found among, and whose `held_out` the result tells; None for all.
 
     Raises:
         CoterieError: the embeddings are not finite. ResourceError: memory or device gave out.
@@ -55,14 +62,15 @@ def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fi
         )  # fmt: skip
         agree(listener, processes())
         listener.end()
-        labels = _final_labels(embedded, config, method.metric)
-        groups = fit_groups(embedded.embeddings, embedded.features, labels, config.clusters, metric=method.metric)
+        apart = embedded if counted is None else embedded.at(torch.from_numpy(counted))
+        labels = _final_labels(apart, config, method.metric)
+        groups = fit_groups(apart.embeddings, apart.features, labels, config.clusters, metric=method.metric)
         _tell_empty(labels, config, attempt)
         model = Model(
             learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen, config.data.scale
         )
         seconds = learnt.seconds + time.perf_counter() - began
-        return Fitted(model, embedded, model.group(embedded), seconds, learnt.held_out)
+        return Fitted(model, embedded, model.group(embedded), seconds, learnt.held_out, counted)
 
 
 def _final_labels(embedded: Embedded, config: RunConfig, metric: Metric) -> Tensor:

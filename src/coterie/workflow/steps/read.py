@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from coterie.cluster.standard import odd_scale
 from coterie.data.base import Rows, Skipped, Source
+from coterie.data.copies import find_copies
 from coterie.data.feeding.features import Features
 from coterie.data.reading.cache import read_images
 from coterie.data.reading.depth import Scale
-from coterie.data.reading.store import Store
+from coterie.data.reading.ingest import allocate
+from coterie.data.reading.store import Store, part_of
+from coterie.data.sources.kinds import unread
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.listener import Listener
 from coterie.methods import method_type
 from coterie.plan import Plan, check_enough
+from coterie.runs.duplicates import told, write_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.runs.manifest import Manifest
 from coterie.runs.model import Model
@@ -24,14 +31,20 @@ from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.look import look, normalisation_of
 
+Counted = npt.NDArray[np.int64] | None
+
 
 @dataclass(frozen=True)
 class Material:
-    """What a method learns from, what was left out, and the plan with its backbone normalised as the data want it."""
+    """All there is, what was left out, and the plan with its backbone normalised as the data want it.
+
+    `counted` (n,) are the rows that a method learns from, where copies of others are left out of that; None for all.
+    """
 
     rows: Rows
     skipped: list[Skipped]
     plan: Plan
+    counted: Counted = None
 
 
 def read(plan: Plan, attempt: Attempt) -> Material:
@@ -48,14 +61,43 @@ def read(plan: Plan, attempt: Attempt) -> Material:
     _check_different(now, "images" if isinstance(store, Store) else "rows", config.clusters)
     if folder is not None:
         _check_unchanged(now, attempt)
+    counted = _counted(store, plan, attempt)
     backbone = plan.backbone
     if not isinstance(store, Store) or not plan.on_features or backbone is None:
-        return Material(store, skipped, plan)
+        return Material(store, skipped, plan, counted)
     taken_out = normalisation_of(store, config.data.normalisation, backbone)
     backbone = replace(backbone, mean=taken_out.mean, deviation=taken_out.deviation)
     runtime = choose_runtime(config.device, config.precision, deterministic=config.deterministic)
     rows = look(store, backbone, runtime, attempt.listener, kept=None if folder is None else folder.features)
-    return Material(rows, skipped, replace(plan, backbone=backbone))
+    return Material(rows, skipped, replace(plan, backbone=backbone), counted)
+
+
+def once(rows: Rows, counted: Counted, scratch: Path | None) -> Rows:
+    """The rows that are counted, of images in a file of their own where they are too large for memory."""
+    if counted is None:
+        return rows
+    if isinstance(rows, Store):
+        return part_of(rows, counted, allocate((len(counted), *rows.shape), scratch))
+    assert isinstance(rows, Features)
+    labels = None if rows.labels is None else rows.labels[counted]
+    return Features(rows.values[counted], [rows.keys[row] for row in counted], labels, rows.class_names)
+
+
+def _counted(store: Rows, plan: Plan, attempt: Attempt) -> Counted:
+    """Look for copies, list them in the run's folder, and tell which rows are counted."""
+    folder, collapse = attempt.folder, plan.config.data.collapse_copies
+    if not isinstance(store, Store) or not (folder is not None or collapse):
+        return None
+    copies = find_copies(store, note=attempt.note)
+    if folder is not None:
+        write_duplicates(folder.duplicates, store.keys, copies)
+    if words := told(copies, store.keys, None if folder is None else folder.duplicates, collapse=collapse):
+        attempt.note(words)
+    counted = copies.counted(collapse=collapse)
+    if len(counted) == len(store):
+        return None
+    check_enough(len(counted), plan.config.clusters)
+    return counted
 
 
 def gather(source: Source, model: Model, listener: Listener) -> tuple[Rows, list[Skipped]]:
@@ -78,6 +120,14 @@ def gather(source: Source, model: Model, listener: Listener) -> tuple[Rows, list
     if model.backbone is None:
         return store, skipped
     return look(store, model.backbone, Runtime(model.method.device, model.precision), listener), skipped
+
+
+def read_by(folder: RunFolder) -> dict[str, Any]:
+    """By which channels the images of a run were read: arguments of `open_source`."""
+    if not folder.config.is_file():  # What `Clusterer.save` wrote.
+        return {}
+    data = folder.read_config().data
+    return {"channels": data.channels, "ranges": data.ranges}
 
 
 def _images(
@@ -125,7 +175,10 @@ def _gone(place: Path) -> ResourceError:
 
 def _tell_skipped(skipped: list[Skipped], folder: RunFolder, listener: Listener) -> None:
     files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
-    listener.note(f"left out {files}, listed in {folder.skipped}; the first: {skipped[0].key}: {skipped[0].reason}")
+    kinds = f"; among them {found}" if (found := unread(skipped)) and len(skipped) > 1 else ""
+    listener.note(
+        f"left out {files}, listed in {folder.skipped}; the first: {skipped[0].key}: {skipped[0].reason}{kinds}"
+    )
 
 
 def _check_different(now: Manifest, what: str, clusters: int) -> None:

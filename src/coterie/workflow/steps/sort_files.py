@@ -11,6 +11,7 @@ from pathlib import Path
 
 from coterie.data.base import Skipped
 from coterie.data.sources.folder import find_images
+from coterie.data.sources.passed import SORTED_MARK
 from coterie.errors import CoterieError, UsageError
 from coterie.listener import Listener
 from coterie.runs.labelled import Labelled
@@ -102,6 +103,7 @@ def _folders(target: Path, names: Iterable[str]) -> dict[str, Path]:
     try:
         for folder in folders.values():
             folder.mkdir(parents=True)
+        (target / SORTED_MARK).touch()
     except OSError as error:
         raise CoterieError(f"{error.filename or target} cannot be made: {error.strerror}") from None
     return folders
