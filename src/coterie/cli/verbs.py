@@ -114,9 +114,12 @@ def evaluate(options: argparse.Namespace) -> None:
     from coterie.console import print_evaluation, results
     from coterie.workflow import evaluate as workflow
 
-    evaluation = workflow.evaluate(options.folder, options.labels)
-    print_evaluation(evaluation, results())
-    written = workflow.write_evaluation(evaluation, options.folder)
+    with Listening(options) as listener:
+        evaluation = workflow.evaluate(options.folder, options.labels, listener)
+    try:
+        written = workflow.write_evaluation(evaluation, options.folder)
+    finally:  # A run that cannot be written, on a disk for reading only, can be evaluated all the same.
+        print_evaluation(evaluation, results())
     if not options.quiet:
         results().print(f"\nsee {' and '.join(str(path) for path in written)}", markup=False)
 

@@ -76,11 +76,13 @@ class Subject:
     def files(self) -> dict[str, Path]:
         """The images' files by key, as far as they are there: found by walking their folder, as a key may lead out."""
         from coterie.data.sources.folder import find_images
+        from coterie.naming import matched
         from coterie.text import printable
 
         folder = self.images
         found = [] if folder is None else find_images(folder)[0]
-        return {printable(path.relative_to(folder or path).as_posix()): path for path in found}
+        files = {printable(path.relative_to(folder or path).as_posix()): path for path in found}
+        return {key: files[name] for name, key in matched(files, self.assignments.keys).items()}
 
     @cached_property
     def names(self) -> list[str]:
@@ -98,7 +100,7 @@ class Subject:
         """
         if self.labelled is None:
             return self.names, self.assignments.clusters.tolist()
-        names = sorted({*self.labelled.labels}, key=str.casefold)
+        names = sorted({*self.labelled.labels}, key=lambda name: (name.casefold(), name))
         place = {name: number for number, name in enumerate(names)}
         return names, [place[label] for label in self.labelled.labels]
 

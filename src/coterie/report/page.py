@@ -31,7 +31,9 @@ from coterie.text import printable
 from coterie.untrusted import read_matrix
 
 # In the order they build on each other.
-_SCRIPTS = ("run", "groups", "table", "pictures", "view", "points", "map", "inspector", "cards", "images", "start")
+_SCRIPTS = (
+    "run", "groups", "reading", "table", "pictures", "view", "points", "map", "inspector", "cards", "images", "start",
+)  # fmt: skip
 # Rows and columns of a confusion table one can still read.
 _MOST_CELLS = 1600
 

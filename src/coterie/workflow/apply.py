@@ -47,7 +47,7 @@ def apply_labels(
     """
     folder = RunFolder(run)
     folder.read_summary()
-    labelled = read_labelled(labels, Assignments.read(folder.assignments))
+    labelled = read_labelled(labels, Assignments.read(folder.assignments), listener.note)
     files: dict[str, Path] = {}
     if to is not None:
         check_target(to)

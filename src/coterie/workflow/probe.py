@@ -16,8 +16,8 @@ from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.evaluate.probe import ProbeConfig, ProbeScores, probe
 from coterie.listener import Listener
-from coterie.runs.assignments import read_labels
 from coterie.runs.folder import RunFolder
+from coterie.runs.labels import read_labels
 from coterie.runs.model import batches, embedding_batch
 from coterie.runs.model_files import load_model
 from coterie.workflow.steps.read import gather
@@ -45,7 +45,7 @@ def probe_run(
     model = load_model(RunFolder(run).model, device=config.device)
     opened = open_source(source, **(reading or {}), note=listener.note)
     rows, _ = gather(opened, model, listener)
-    numbers = torch.from_numpy(_numbered(rows, source, labels))
+    numbers = torch.from_numpy(_numbered(rows, source, labels, listener))
     listener.begin("encoding", len(rows), "images")
     features = Collected(len(rows))
     batch_size = embedding_batch(rows.shape[-1] if len(rows.shape) == 3 else 0)
@@ -58,10 +58,10 @@ def probe_run(
     return probe(together, numbers.to(together.device), config)
 
 
-def _numbered(rows: Rows, source: str, labels: Path | None) -> npt.NDArray[np.int64]:
+def _numbered(rows: Rows, source: str, labels: Path | None, listener: Listener) -> npt.NDArray[np.int64]:
     """Labels (N,) from 0 without gaps, −1 where unknown."""
     if labels is not None:
-        given = np.array(read_labels(labels, rows.keys))
+        given = np.array(read_labels(labels, rows.keys, listener.note))
         known = given != ""
     elif rows.labels is not None:
         given, known = rows.labels, rows.labels >= 0

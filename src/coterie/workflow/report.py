@@ -6,6 +6,7 @@ from pathlib import Path
 
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
+from coterie.naming import matched
 from coterie.report.page import read_embeddings, write_report
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
@@ -27,7 +28,7 @@ def rebuild_report(run: Path, source: str | None = None) -> Path:
     if source is not None:
         assignments = Assignments.read(folder.assignments)
         opened = open_source(source)
-        if not {printable(key) for key in opened.keys} & set(assignments.keys):
+        if not matched(map(printable, opened.keys), assignments.keys):
             raise UsageError(f"{source} has none of the run's images: give the source the run was made of")
         take_pictures(opened, assignments, read_embeddings(folder, len(assignments.keys))).save(folder.thumbnails)
     write_report(folder, summary)

@@ -19,6 +19,7 @@ from coterie.data.base import Skipped
 from coterie.data.sources.encoded import MOST_BYTES
 from coterie.data.sources.folder import IMAGE_SUFFIXES
 from coterie.errors import CoterieError
+from coterie.naming import class_name
 
 # Headers, names and labels are small; what claims otherwise is damaged or meant to fill the memory.
 _MOST_HEADER = 1_000_000
@@ -186,10 +187,10 @@ def _refused(member: tarfile.TarInfo, path: PurePosixPath) -> str | None:
 def _label(content: bytes, ending: str) -> str:
     """The label in a `.cls` or `.json` member; empty where there is none."""
     with contextlib.suppress(ValueError, RecursionError):
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
         if ending == "json":
             about = json.loads(text)
             found = about.get("label", about.get("class")) if isinstance(about, dict) else None
             text = str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else ""
-        return " ".join(text.split())[:_LONGEST_LABEL]
+        return class_name(text)[:_LONGEST_LABEL]
     return ""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from coterie.data.base import Pixels, Rows, Source, Unreadable
 from coterie.data.reading.parallel import in_parallel
 from coterie.data.reading.store import Store
+from coterie.naming import matched
 from coterie.report.selection import select, shown_rows
 from coterie.report.sheets import make_sheets, side_for
 from coterie.report.thumbnails import Thumbnails
@@ -58,13 +59,14 @@ class _Pictures:
     """Images of a source by row of the run."""
 
     def __init__(self, source: Source, assignments: Assignments) -> None:
-        self._source, self._keys = source, assignments.keys
-        self._places = {printable(key): place for place, key in enumerate(source.keys)}
+        self._source, self._keys = source, [printable(key) for key in assignments.keys]
+        places = {printable(key): place for place, key in enumerate(source.keys)}
+        self._places = {key: places[name] for name, key in matched(places, self._keys).items()}
         self.native = source.outline().side
 
     def decoded(self, rows: Sequence[int], side: int) -> list[npt.NDArray[np.uint8] | None]:
         side = min(side, self.native)
-        places = {row: self._places.get(printable(self._keys[row])) for row in rows}
+        places = {row: self._places.get(self._keys[row]) for row in rows}
         found: dict[int, npt.NDArray[np.uint8]] = {}
 
         def receive(place: int, pixels: Pixels | Unreadable) -> None:

@@ -13,6 +13,7 @@ from coterie.data.base import Skipped
 from coterie.data.sources.folder import find_images
 from coterie.errors import CoterieError, UsageError
 from coterie.listener import Listener
+from coterie.naming import matched
 from coterie.runs.labelled import Labelled
 from coterie.text import printable
 
@@ -39,10 +40,10 @@ def find_files(source: Path, labelled: Labelled) -> dict[str, Path]:
     """
     if not source.is_dir():
         raise UsageError(f"there is no folder {source}: say where the run's images lie by --source")
-    keys = {printable(key) for key in labelled.assignments.keys}
+    keys = [printable(key) for key in labelled.assignments.keys]
     # Only what is found by walking the folder is used: a key is never followed out of it.
     found = {printable(path.relative_to(source).as_posix()): path for path in find_images(source)[0]}
-    files = {key: path for key, path in found.items() if key in keys}
+    files = {key: found[name] for name, key in matched(found, keys).items()}
     if not files:
         raise UsageError(f"none of the run's images lie below {source}: say where they lie by --source")
     return files
