@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from coterie.errors import UsageError
+from coterie.seeding import generator
 
 Points = Tensor | np.ndarray[Any, Any]
 Data = TypeVar("Data", bound=Points)
@@ -37,14 +39,33 @@ def checked_array(estimator: BaseEstimator, points: Any, *, reset: bool, least: 
     return array
 
 
+def whole(value: object, name: str) -> int:
+    """A parameter that is a whole number of any kind, numpy's among them.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise UsageError(f"{name} wants a whole number, got {value!r}")
+    return int(value)
+
+
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """Arrays and data frames are checked as scikit-learn checks its own; tensors stay on their device.
 
     Subclasses are dataclasses: scikit-learn reads the parameters from the constructor's signature.
 
+    Args:
+        seed: same seed, same machine, same result; None is 0.
+
     Attributes:
         n_features_in_: D. feature_names_in_: of a data frame's columns.
     """
+
+    seed: int | None
+
+    def _generator(self, device: torch.device, purpose: str) -> torch.Generator:
+        return generator(device, 0 if self.seed is None else whole(self.seed, "seed"), purpose)
 
     def _learning(self, points: Points) -> Tensor:
         """Points (N, D) to fit to, as a tensor."""

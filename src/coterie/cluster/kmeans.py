@@ -10,12 +10,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfor
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.cluster.estimator import Data, Estimator, Points, same_kind
+from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.lloyd import assign, lloyd
 from coterie.cluster.seeding import plus_plus
 from coterie.errors import CoterieError, UsageError
 from coterie.processes import ALONE, Processes
-from coterie.seeding import generator as seeded
 
 # Points that centers are seeded from: as many, and as many for each cluster.
 _SAMPLE, _SAMPLE_EACH = 8192, 16
@@ -162,7 +161,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
         n_init: restarts; the best is kept.
         max_iter: iterations of each restart at the most.
         tol: relative tolerance for the movement of the centers.
-        seed: same seed, same machine, same result.
+        seed: same seed, same machine, same result; None is 0.
 
     Attributes:
         labels_: (N,) int64. cluster_centers_: (K, D). inertia_: float. n_iter_: int. n_features_in_: D.
@@ -174,19 +173,19 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
     n_init: int = 10
     max_iter: int = 300
     tol: float = 1e-4
-    seed: int = 0
+    seed: int | None = 0
 
     def fit(self, X: Points, y: object = None) -> KMeans:  # noqa: ARG002, N803
         """Cluster X (N, D); `y` is ignored."""
         points = self._learning(X)
         result = kmeans(
             points,
-            self.n_clusters,
+            whole(self.n_clusters, "n_clusters"),
             metric=self.metric,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
+            n_init=whole(self.n_init, "n_init"),
+            max_iter=whole(self.max_iter, "max_iter"),
             tol=self.tol,
-            generator=seeded(points.device, self.seed, "kmeans"),
+            generator=self._generator(points.device, "kmeans"),
         )
         self.labels_ = same_kind(X, result.labels)
         self.cluster_centers_ = same_kind(X, result.centers)

@@ -11,10 +11,9 @@ from sklearn.base import DensityMixin
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.cluster.estimator import Data, Estimator, Points, same_kind
+from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.kmeans import Metric, kmeans
 from coterie.errors import UsageError
-from coterie.seeding import generator as seeded
 
 Covariance = Literal["diagonal", "spherical"]
 
@@ -134,7 +133,7 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
         n_components: K.
         covariance: "diagonal" or "spherical". metric: "euclidean" or "cosine".
         n_init: restarts of the k-means it starts from. max_iter, tol, reg_covar: see `gaussian_mixture`.
-        seed: same seed, same machine, same result.
+        seed: same seed, same machine, same result; None is 0.
 
     Attributes:
         weights_ (K,), means_ (K, D), covariances_ (K, D), labels_ (N,), log_likelihood_ (mean of a point), n_iter_,
@@ -149,21 +148,21 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
     max_iter: int = 200
     tol: float = 1e-5
     reg_covar: float = 1e-6
-    seed: int = 0
+    seed: int | None = 0
 
     def fit(self, X: Points, y: object = None) -> GaussianMixture:  # noqa: ARG002, N803
         """Fit to X (N, D); `y` is ignored."""
         points = self._learning(X)
         result = gaussian_mixture(
             points,
-            self.n_components,
+            whole(self.n_components, "n_components"),
             covariance=self.covariance,
             metric=self.metric,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
+            n_init=whole(self.n_init, "n_init"),
+            max_iter=whole(self.max_iter, "max_iter"),
             tol=self.tol,
             reg_covar=self.reg_covar,
-            generator=seeded(points.device, self.seed, "mixture"),
+            generator=self._generator(points.device, "mixture"),
         )
         self._mixture = result.mixture
         self.weights_ = same_kind(X, result.mixture.weights)
