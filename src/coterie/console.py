@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -20,8 +20,12 @@ from coterie.evaluate.stability import Stability
 from coterie.plan import Plan
 from coterie.plan.announce import as_json as plan_as_json
 from coterie.plan.announce import short, takes
+from coterie.streams import Results
 from coterie.text import in_one_line, printable
 from coterie.workflow.apply import Applied
+
+# Results are never cut to a terminal's width, which programs that pass them on may even say is none.
+_WIDE = 10_000
 
 
 class _Console(Console):
@@ -33,7 +37,7 @@ class _Console(Console):
 
 def results() -> Console:
     """Standard output, for what was asked for."""
-    return _Console(highlight=False, soft_wrap=True)
+    return _Console(file=cast(TextIO, Results()), width=_WIDE, highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_comparison(summary: dict[str, Any], out: Console) -> None:
@@ -164,7 +168,7 @@ def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None
 def print_plan(plan: Plan, out: Console, *, as_json: bool) -> None:
     """Every setting with its origin, and what the run would take."""
     if as_json:
-        out.print(json.dumps(plan_as_json(plan), ensure_ascii=False), markup=False, soft_wrap=True)
+        out.print(json.dumps(plan_as_json(plan)), markup=False, soft_wrap=True)
         return
     for line in short(plan):
         out.print(line, markup=False)

@@ -120,7 +120,9 @@ def read_embeddings(folder: RunFolder, count: int) -> npt.NDArray[np.float32]:
         if len(embeddings) != count:
             raise ValueError
     except (OSError, ValueError):
-        raise CoterieError(f"{folder.embeddings} is missing or damaged: repeat the run") from None
+        raise CoterieError(
+            f"{folder.embeddings} is missing or damaged: repeat the run's command with --resume"
+        ) from None
     return embeddings
 
 

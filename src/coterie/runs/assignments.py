@@ -85,7 +85,7 @@ class Assignments:
                 np.array([_within(number(row["outlier_score"]), np.inf) for row in rows]) if scored else None,
             )
         except ValueError:
-            raise CoterieError(f"{path} is missing or damaged: resume the run to write it again") from None
+            raise CoterieError(f"{path} is missing or damaged: repeat the run's command with --resume") from None
 
 
 def _within(value: T, most: float) -> T:
