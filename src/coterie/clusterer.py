@@ -54,7 +54,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
         epochs: passes over the data; None chooses from their number.
         size: pixels of the square each image becomes; None chooses from the data.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "mps" (Apple) or "xpu" (Intel).
         precision: "auto", "float32" or "bfloat16".
         seed: same seed, same machine, same result.
         backbone: what looks at the images: one of coterie's own by name, or a pretrained one: `hf:NAME`, `timm:NAME`, a

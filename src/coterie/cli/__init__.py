@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+# By these torch, when it is imported, lets operations that an accelerator lacks go to the CPU.
+_FALLBACKS = ("PYTORCH_ENABLE_MPS_FALLBACK", "PYTORCH_ENABLE_XPU_FALLBACK")
 # Verbs whose result is what they print.
 _PRINTING = frozenset(("assign", "backbones", "bench", "choose-k", "plan", "probe", "recipes", "stability"))
 
@@ -21,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from coterie.streams import ReaderGone, Results, prepare
 
     prepare()
+    for name in _FALLBACKS:
+        os.environ.setdefault(name, "1")
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = build_parser().parse_args(given)
     try:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.lloyd import assign, lloyd
 from coterie.cluster.seeding import plus_plus
+from coterie.devices import wide
 from coterie.errors import CoterieError, UsageError
 from coterie.processes import ALONE, Processes
 
@@ -121,8 +122,8 @@ def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclide
 
 def nearest_sizes(counts: Tensor, proportions: Tensor) -> int:
     """The restart of `counts` (R, K) nearest by `KL(wanted‖found)` to `proportions` (K,), both from large to small."""
-    wanted = (proportions / proportions.sum()).double().sort(descending=True).values
-    found = (counts.double() / counts.double().sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values
+    wanted = wide(proportions / proportions.sum()).sort(descending=True).values
+    found = (wide(counts) / wide(counts).sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values
     return int((wanted * (wanted / found.clamp(min=1e-12)).log()).sum(dim=1).argmin())
 
 
@@ -204,7 +205,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
 
     def score(self, X: Points, y: object = None) -> float:  # noqa: ARG002, N803
         """The negative inertia of X."""
-        nearest = self._distances(X).double().amin(dim=1)
+        nearest = wide(self._distances(X)).amin(dim=1)
         return -float((nearest if self.metric == "cosine" else nearest.square()).sum())
 
     def _distances(self, data: Points) -> Tensor:

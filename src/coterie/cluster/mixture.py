@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.kmeans import Metric, kmeans
+from coterie.devices import wide
 from coterie.errors import UsageError
 
 Covariance = Literal["diagonal", "spherical"]
@@ -108,7 +109,7 @@ def gaussian_mixture(
 def _expect(points: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
     joint = mixture.log_joint(points)
     evidence = joint.logsumexp(dim=1)
-    return (joint - evidence.unsqueeze(1)).exp(), float(evidence.double().mean())
+    return (joint - evidence.unsqueeze(1)).exp(), float(wide(evidence).mean())
 
 
 def _maximise(

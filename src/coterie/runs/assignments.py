@@ -45,7 +45,7 @@ class Assignments:
         named = None if labels is None else [class_names[label] if label >= 0 else "" for label in labels]
         # Rounded as the file has it, so that a table read back is the table written.
         confidence, score = (
-            np.round(values.double().cpu().numpy(), 6) for values in (grouping.confidence, grouping.outlier_score)
+            np.round(values.cpu().double().numpy(), 6) for values in (grouping.confidence, grouping.outlier_score)
         )
         return Assignments(list(keys), grouping.clusters.cpu().numpy(), confidence, score > 1, named, score)
 
