@@ -87,7 +87,7 @@ def _whitening(features: Tensor, clusters: Tensor, n_clusters: int) -> Tensor:
     means = sums / torch.bincount(clusters, minlength=n_clusters).clamp(min=1).unsqueeze(1)
     within = points - means[clusters]
     covariance = within.T @ within / len(within)
-    unit = torch.eye(len(covariance), dtype=points.dtype, device=points.device)
+    unit = torch.ones_like(covariance.diagonal()).diag()
     # Features that do not vary need some variance to be divided by.
     factor = torch.linalg.cholesky(covariance + (_ROUNDING * covariance.diagonal().mean() + 1e-12) * unit)
     whitening: Tensor = torch.linalg.solve_triangular(factor, unit, upper=False).to(features)

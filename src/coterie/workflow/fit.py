@@ -72,6 +72,7 @@ def _planned_and_read(request: Request, attempt: Attempt, *, check: bool) -> Mat
     assert folder is not None
     if check:
         folder.check_own()
+    missing: list[str] = []
     if attempt.resuming:
         missing = lost(folder) if folder.finished else []
         done = folder.finished and not missing
@@ -89,7 +90,17 @@ def _planned_and_read(request: Request, attempt: Attempt, *, check: bool) -> Mat
         folder.start(planned.config)
         announce(planned, folder, attempt.listener)
     with _withdrawn(attempt):
-        return read(planned, attempt)
+        material = read(planned, attempt)
+    if missing and folder.summary.name not in missing:
+        _check_as_many(material, folder)
+    return material
+
+
+def _check_as_many(material: Material, folder: RunFolder) -> None:
+    """Raise a UsageError if a finished run, whose checksums are gone, would be made anew of other images."""
+    before, now = folder.read_summary()["images"], len(material.rows)
+    if before != now:
+        raise UsageError(f"{folder.root} was made of {before} images, and there are {now} now: give another --out")
 
 
 def _check_agreed(planned: Plan, folder: RunFolder) -> None:
