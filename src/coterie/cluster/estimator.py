@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from coterie.config import plain
 from coterie.errors import UsageError
 from coterie.seeding import generator
 
@@ -45,9 +45,10 @@ def whole(value: object, name: str) -> int:
     Raises:
         UsageError: it is none.
     """
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+    found = plain(value)
+    if not isinstance(found, int) or isinstance(found, bool):
         raise UsageError(f"{name} wants a whole number, got {value!r}")
-    return int(value)
+    return found
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
