@@ -271,6 +271,35 @@ def test_resuming_a_finished_run_changes_nothing(run: Path, pack: Path, capsys: 
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["assignments.csv", "embeddings.npy", "thumbnails.npz", "summary.json", "report.html", "model/model.safetensors"],
+)
+def test_results_that_were_lost_are_made_anew(
+    name: str, run: Path, pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in (run / "assignments.csv", run / "embeddings.npy")}
+    if name in ("assignments.csv", "summary.json"):
+        (run / name).write_bytes(b"damaged")
+        assert "repeat the run's command with --resume" in refused(["report", str(run)], capsys, code=1)
+    else:
+        (run / name).unlink()
+    assert main(["fit", str(pack), "-k", "3", *QUICK, "--out", str(run), "--resume"]) == 0
+    assert f"{run} lacks {name.partition('/')[0]}" in capsys.readouterr().err
+    assert main(["report", str(run), "--quiet"]) == 0
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_results_are_made_anew_of_the_same_images_only(
+    run: Path, pack: Path, blobs: tuple, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "thumbnails.npz").unlink()
+    np.savez(pack, images=blobs[0][1:])
+    assert main(["fit", str(pack), "-k", "3", *QUICK, "--out", str(run), "--resume"]) == 2
+    assert "was made of 60 images, and there are 59 now" in capsys.readouterr().err
+    assert (run / "summary.json").is_file()
+
+
 def test_resuming_with_other_options_is_refused(run: Path, pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(["fit", str(pack), "-k", "4", "--epochs", "2", "--out", str(run), "--resume"], capsys)
     assert "clusters" in line

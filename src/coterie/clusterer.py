@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -14,6 +15,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 
 from coterie.cluster.estimator import NotFitted, checked_array
+from coterie.config import plain, shortened
 from coterie.data.base import Rows, Source
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
@@ -32,6 +34,8 @@ from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
 from coterie.workflow.steps.read import gather, once, read
 
+# Parameters a request has by the same names.
+_PASSED_ON = ("recipe", "epochs", "size", "precision", "seed", "backbone")
 Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 
 
@@ -51,7 +55,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
         epochs: passes over the data; None chooses from their number.
         size: pixels of the square each image becomes; None chooses from the data.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "mps" (Apple) or "xpu" (Intel).
         precision: "auto", "float32" or "bfloat16".
         seed: same seed, same machine, same result.
         backbone: what looks at the images: one of coterie's own by name, or a pretrained one: `hf:NAME`, `timm:NAME`, a
@@ -87,16 +91,11 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         """
         request = Request(
             source=str(X) if isinstance(X, (str, Path)) else "array",
-            clusters=self.n_clusters,
+            clusters=plain(self.n_clusters),
             method=method_name(self.method) if isinstance(self.method, type) else self.method,
-            recipe=self.recipe,
-            settings=tuple(f"{name}={_yaml(value)}" for name, value in (self.options or {}).items()),
-            epochs=self.epochs,
-            size=self.size,
-            device=self.device,
-            precision=self.precision,
-            seed=self.seed,
-            backbone=self.backbone,
+            settings=_settings(self.options),
+            device=str(self.device),
+            **{name: plain(getattr(self, name)) for name in _PASSED_ON},
         )
         attempt = Attempt(listener or Listener())
         source = None if isinstance(X, (str, Path)) else self._open(X, learning=True)
@@ -175,9 +174,11 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             images = images.cpu().numpy()
         if isinstance(images, (str, Path)):
             return open_source(images)
-        if self._takes_features or (
+        # A data frame holds features, as a matrix of floats does.
+        framed = hasattr(images, "columns") or (
             not learning and isinstance(images, np.ndarray) and images.ndim == 2 and images.dtype != np.uint8
-        ):
+        )
+        if self._takes_features or framed:
             return open_source(checked_array(self, images, reset=learning, least=2 if learning else 1))
         if not isinstance(images, np.ndarray):
             raise UsageError(f"images come as a folder, an .npz file, hf:NAME or an array, not {type(images).__name__}")
@@ -234,8 +235,18 @@ def load(path: str | Path, *, device: str = "auto") -> Clusterer:
     return clusterer
 
 
-def _yaml(value: Any) -> str:
+def _settings(options: object) -> tuple[str, ...]:
+    """Options as `--set` takes them."""
+    if not isinstance(options or {}, Mapping):
+        raise UsageError(f"options go by name, as in {{'train.batch_size': 64}}, and are no {type(options).__name__}")
+    return tuple(f"{name}={_yaml(name, value)}" for name, value in plain(options or {}).items())
+
+
+def _yaml(name: str, value: Any) -> str:
     import yaml
 
-    value = value.item() if isinstance(value, np.generic) else value
-    return str(yaml.safe_dump(value, default_flow_style=True)).removesuffix("\n").removesuffix("\n...")
+    try:
+        text = str(yaml.safe_dump(value, default_flow_style=True, width=math.inf))
+    except yaml.YAMLError:
+        raise UsageError(f"option '{name}': {shortened(value)} is neither a number, nor a word, nor a list") from None
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import reprlib
 import types
 from collections.abc import Mapping
@@ -65,10 +66,21 @@ def _check_sign(value: Any, default: Any, where: str) -> None:
 
 
 def plain(config: Any) -> Any:
-    """The inverse of `read`: nested dictionaries and lists that YAML and JSON can hold."""
+    """The inverse of `read`: nested dictionaries and lists that YAML and JSON can hold.
+
+    Numbers and arrays of numpy and torch become Python's, paths strings.
+    """
     if dataclasses.is_dataclass(config):
         return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
-    return [plain(value) for value in config] if isinstance(config, (tuple, list)) else config
+    if isinstance(config, Mapping):
+        return {str(name): plain(value) for name, value in config.items()}
+    if isinstance(config, (tuple, list, range)):
+        return [plain(value) for value in config]
+    if isinstance(config, str):
+        return str(config)
+    if isinstance(config, os.PathLike):
+        return os.fspath(config)
+    return config.tolist() if hasattr(config, "tolist") else config
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -82,6 +94,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def coerce(value: Any, hint: Any, *, where: str) -> Any:
     """`value` as the type `hint` wants it, where that loses nothing; otherwise a UsageError."""
+    value = value if dataclasses.is_dataclass(value) else plain(value)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:

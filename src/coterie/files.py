@@ -55,9 +55,9 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, to_json(value, indent=2) + "\n")
 
 
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON as every reader takes it: a number that is not finite is null."""
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+def to_json(value: Any, *, indent: int | None = None, plain: bool = False) -> str:
+    """JSON as every reader takes it: a number that is not finite is null; `plain` is so in any encoding."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=plain, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

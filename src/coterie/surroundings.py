@@ -11,6 +11,8 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 import torch
 
+from coterie.devices import ACCELERATORS
+
 P = ParamSpec("P")
 T = TypeVar("T")
 _process = os.getpid()
@@ -31,7 +33,7 @@ def surroundings(*, gradients: bool = True) -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
         stack.enter_context(torch.device("cpu"))
-        for kind in ("cpu", "cuda"):
+        for kind in ("cpu", *ACCELERATORS):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))

@@ -18,8 +18,9 @@ from coterie.report.plots import curves, map_of_embeddings, principal_axes
 from coterie.report.selection import MOST_SHOWN, select, shown_rows
 from coterie.report.sheets import make_sheets
 from coterie.report.thumbnails import Thumbnails
-from coterie.runs.assignments import Assignments, printable
+from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
+from coterie.text import printable
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
 
 def _add_computing(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where and how it is computed")
-    group.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps or xpu")
     group.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")
     group.add_argument(
         "--deterministic", action="store_true", help="on cuda: the same result every time, if more slowly"

@@ -68,7 +68,7 @@ def _add_assign(group: Any) -> None:
     parser.add_argument("source", metavar="SOURCE", help="images, as for `coterie fit`")
     parser.add_argument("--out", type=local, metavar="FILE", help="CSV to write (default: standard output)")
     parser.add_argument("--force", action="store_true", help="replace FILE")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps or xpu")
     add_reading(parser)
 
 
@@ -130,7 +130,7 @@ def _add_probe(group: Any) -> None:
     add_reading(parser)
     parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of each class (default 0.2)")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the order (default 0)")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps or xpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from coterie.cli.listening import Listening
+from coterie.streams import Results, say
 from coterie.text import printable
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def assign(options: argparse.Namespace) -> None:
             write_text(options.out, assignments.to_csv())
             listener.note(f"{len(assignments.keys)} images assigned, see {options.out}")
     if options.out is None:
-        sys.stdout.write(assignments.to_csv())
-        sys.stdout.flush()
+        Results().write_bytes(assignments.to_csv().encode("utf-8"))
 
 
 def apply(options: argparse.Namespace) -> None:
@@ -117,9 +116,12 @@ def evaluate(options: argparse.Namespace) -> None:
     from coterie.console import print_evaluation, results
     from coterie.workflow import evaluate as workflow
 
-    evaluation = workflow.evaluate(options.folder, options.labels)
-    print_evaluation(evaluation, results())
-    written = workflow.write_evaluation(evaluation, options.folder)
+    with Listening(options) as listener:
+        evaluation = workflow.evaluate(options.folder, options.labels, listener)
+    try:
+        written = workflow.write_evaluation(evaluation, options.folder)
+    finally:  # A run that cannot be written, on a disk for reading only, can be evaluated all the same.
+        print_evaluation(evaluation, results())
     if not options.quiet:
         results().print(f"\nsee {' and '.join(str(path) for path in written)}", markup=False)
 
@@ -152,7 +154,7 @@ def report(options: argparse.Namespace) -> None:
 
     path = rebuild_report(options.folder, options.source)
     if not options.quiet:
-        print(printable(str(path.resolve())))
+        say(printable(str(path.resolve())))
 
 
 def export(options: argparse.Namespace) -> None:
@@ -170,24 +172,24 @@ def recipes(_: argparse.Namespace) -> None:
 
     width = max(len(name) for name in recipe_names())
     for name in recipe_names():
-        print(f"{name:{width}}  {load_recipe(name).about}")
+        say(f"{name:{width}}  {load_recipe(name).about}")
 
 
 def backbones(options: argparse.Namespace) -> None:
-    import json
     from dataclasses import asdict
 
+    from coterie.files import to_json
     from coterie.nn.pretrained.packages import known_backbones
 
     rows = list(known_backbones())
     if options.json:
-        print(json.dumps([{**asdict(row), "at_hand": at_hand} for row, at_hand in rows], indent=2))
+        say(to_json([{**asdict(row), "at_hand": at_hand} for row, at_hand in rows], indent=2, plain=True))
         return
     for row, at_hand in rows:
         where = "at hand" if at_hand else row.command
         about = f"{row.side} px, {row.size / 1e6:.0f} MB, {row.licence}; learnt from {row.learnt_from}"
-        print(f"{row.name:20}{about}\n{'':20}{where}")
-    print("\nand hf:NAME, timm:NAME, a file of weights, or a finished run, see docs/pretrained.md")
+        say(f"{row.name:20}{about}\n{'':20}{where}")
+    say("\nand hf:NAME, timm:NAME, a file of weights, or a finished run, see docs/pretrained.md")
 
 
 def choose_k(options: argparse.Namespace) -> None:
@@ -226,4 +228,4 @@ def bench(options: argparse.Namespace) -> None:
         if not options.json:
             print_result(result, results())
     if options.json:
-        print(to_json({"machine": machine(), "results": found}, indent=2))
+        say(to_json({"machine": machine(), "results": found}, indent=2, plain=True))

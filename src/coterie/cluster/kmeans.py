@@ -10,13 +10,13 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfor
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.cluster.estimator import Data, Estimator, Points, same_kind
+from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.lloyd import assign, lloyd
 from coterie.cluster.range import in_range, warn_of_fewer
 from coterie.cluster.seeding import plus_plus
+from coterie.devices import wide
 from coterie.errors import CoterieError, UsageError
 from coterie.processes import ALONE, Processes
-from coterie.seeding import generator as seeded
 from coterie.surroundings import without_gradients
 
 # Points that centers are seeded from: as many, and as many for each cluster.
@@ -126,8 +126,8 @@ def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclide
 
 def nearest_sizes(counts: Tensor, proportions: Tensor) -> int:
     """The restart of `counts` (R, K) nearest by `KL(wanted‖found)` to `proportions` (K,), both from large to small."""
-    wanted = (proportions / proportions.sum()).double().sort(descending=True).values
-    found = (counts.double() / counts.double().sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values
+    wanted = wide(proportions / proportions.sum()).sort(descending=True).values
+    found = (wide(counts) / wide(counts).sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values
     return int((wanted * (wanted / found.clamp(min=1e-12)).log()).sum(dim=1).argmin())
 
 
@@ -166,7 +166,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
         n_init: restarts; the best is kept.
         max_iter: iterations of each restart at the most.
         tol: relative tolerance for the movement of the centers.
-        seed: same seed, same machine, same result.
+        seed: same seed, same machine, same result; None is 0.
 
     Attributes:
         labels_: (N,) int64. cluster_centers_: (K, D). inertia_: float. n_iter_: int. n_features_in_: D.
@@ -178,7 +178,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
     n_init: int = 10
     max_iter: int = 300
     tol: float = 1e-4
-    seed: int = 0
+    seed: int | None = 0
 
     @without_gradients
     def fit(self, X: Points, y: object = None) -> KMeans:  # noqa: ARG002, N803
@@ -186,12 +186,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
         points = self._learning(X)
         result = kmeans(
             points,
-            self.n_clusters,
+            whole(self.n_clusters, "n_clusters"),
             metric=self.metric,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
+            n_init=whole(self.n_init, "n_init"),
+            max_iter=whole(self.max_iter, "max_iter"),
             tol=self.tol,
-            generator=seeded(points.device, self.seed, "kmeans"),
+            generator=self._generator(points.device, "kmeans"),
         )
         warn_of_fewer(result.labels, self.n_clusters)
         self.labels_ = same_kind(X, result.labels)
@@ -214,7 +214,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
     @without_gradients
     def score(self, X: Points, y: object = None) -> float:  # noqa: ARG002, N803
         """The negative inertia of X."""
-        nearest = self._distances(X).double().amin(dim=1)
+        nearest = wide(self._distances(X)).amin(dim=1)
         return -float((nearest if self.metric == "cosine" else nearest.square()).sum())
 
     def _distances(self, data: Points) -> Tensor:

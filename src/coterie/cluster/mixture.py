@@ -11,11 +11,11 @@ from sklearn.base import DensityMixin
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.cluster.estimator import Data, Estimator, Points, same_kind
+from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.kmeans import Metric, kmeans
 from coterie.cluster.range import in_range, warn_of_fewer
+from coterie.devices import wide
 from coterie.errors import UsageError
-from coterie.seeding import generator as seeded
 from coterie.surroundings import without_gradients
 
 Covariance = Literal["diagonal", "spherical"]
@@ -111,7 +111,7 @@ def gaussian_mixture(
 def _expect(points: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
     joint = mixture.log_joint(points)
     evidence = joint.logsumexp(dim=1)
-    return (joint - evidence.unsqueeze(1)).exp(), float(evidence.double().mean())
+    return (joint - evidence.unsqueeze(1)).exp(), float(wide(evidence).mean())
 
 
 def _maximise(
@@ -136,7 +136,7 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
         n_components: K.
         covariance: "diagonal" or "spherical". metric: "euclidean" or "cosine".
         n_init: restarts of the k-means it starts from. max_iter, tol, reg_covar: see `gaussian_mixture`.
-        seed: same seed, same machine, same result.
+        seed: same seed, same machine, same result; None is 0.
 
     Attributes:
         weights_ (K,), means_ (K, D), covariances_ (K, D), labels_ (N,), log_likelihood_ (mean of a point), n_iter_,
@@ -151,7 +151,7 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
     max_iter: int = 200
     tol: float = 1e-5
     reg_covar: float = 1e-6
-    seed: int = 0
+    seed: int | None = 0
 
     @without_gradients
     def fit(self, X: Points, y: object = None) -> GaussianMixture:  # noqa: ARG002, N803
@@ -159,14 +159,14 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
         points = self._learning(X)
         result = gaussian_mixture(
             points,
-            self.n_components,
+            whole(self.n_components, "n_components"),
             covariance=self.covariance,
             metric=self.metric,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
+            n_init=whole(self.n_init, "n_init"),
+            max_iter=whole(self.max_iter, "max_iter"),
             tol=self.tol,
             reg_covar=self.reg_covar,
-            generator=seeded(points.device, self.seed, "mixture"),
+            generator=self._generator(points.device, "mixture"),
         )
         warn_of_fewer(result.labels, self.n_components)
         self._mixture = result.mixture

@@ -8,6 +8,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from coterie.devices import wide, widest
 from coterie.errors import CoterieError
 from coterie.processes import ALONE, Processes
 
@@ -17,19 +18,19 @@ _MOST_DOUBLE = 1e150
 
 
 def in_range(points: Tensor, group: Processes = ALONE) -> Tensor:
-    """Points (N, D) in float32, or in float64 if they have it or their squares want it.
+    """Points (N, D) in float32, or in float64 if they have it or their squares want it, and their device has it.
 
     Args:
         group: processes that share the points.
 
     Raises:
-        CoterieError: they are too large for float64, too.
+        CoterieError: they are too large for that, too.
     """
     points = points if points.dtype == torch.float64 else points.float()
     largest = float(group.most(points.abs().max() if points.numel() else points.new_zeros(())))
-    if largest > _MOST_DOUBLE:
+    if largest > (_MOST_DOUBLE if widest(points.device) == torch.float64 else _MOST):
         raise CoterieError(f"values up to {largest:.1e} are too large to be squared: divide them first")
-    return points if largest == 0 or _LEAST < largest < _MOST else points.double()
+    return points if largest == 0 or _LEAST < largest < _MOST else wide(points)
 
 
 def warn_of_fewer(labels: Tensor, n_clusters: int) -> None:

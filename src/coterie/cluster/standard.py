@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from coterie.devices import precise
+
 # A column so many times as loud as most of them is in another unit, and says no more for it.
 _LOUD = 10.0
 # Directions of points whose mean is so many times as long as their spread are nearly the same.
@@ -17,19 +19,19 @@ def standard_of(features: Tensor) -> tuple[Tensor, Tensor]:
     All columns are divided by one number, so that which points are near each other does not change; but for those that
     vary ten times as much as the median, each of which is divided by its own deviation.
     """
-    points = features.double()
+    points = precise(features)
     center = points.mean(dim=0)
     deviations = (points - center).square().mean(dim=0).sqrt()
     # Of rounding alone.
     varying = deviations > 1e-6 * center.abs() + 1e-30
     usual = deviations[varying].median() if bool(varying.any()) else deviations.new_ones(())
     scale = torch.where(deviations > _LOUD * usual, deviations, usual)
-    return center.to(features.dtype), scale.to(features.dtype)
+    return center.to(features), scale.to(features)
 
 
 def odd_scale(features: Tensor) -> str:
     """What keeps features (N, D) from being told apart by their direction, in words; empty where nothing does."""
-    points = features.double()
+    points = precise(features)
     center, deviations = points.mean(dim=0), points.std(dim=0, unbiased=False)
     spread = float(deviations.norm())
     if float(center.norm()) > _FAR * spread > 0:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from coterie.devices import precise
 from coterie.errors import CoterieError, UsageError
 
 # Of the widest axis: what varies less is rounding.
@@ -54,7 +55,7 @@ def fit_whitening(features: Tensor, n_axes: int, *, power: float = 0.5) -> White
         )
     if not features.isfinite().all():
         raise CoterieError("some features are not finite, and cannot be whitened")
-    units = F.normalize(features.double(), dim=1)
+    units = F.normalize(precise(features), dim=1)
     center = units.mean(dim=0)
     variances, axes = _principal(units - center)
     deviations = variances.clamp(min=0).sqrt()
@@ -64,7 +65,7 @@ def fit_whitening(features: Tensor, n_axes: int, *, power: float = 0.5) -> White
         raise CoterieError("all features are alike, and nothing tells groups apart")
     chosen = axes[:, :n_axes][:, kept] / deviations[:n_axes][kept] ** power
     dtype = features.dtype if features.dtype == torch.float64 else torch.float32
-    return Whitening(center.to(dtype), chosen.to(dtype))
+    return Whitening(*(part.to(features.device, dtype) for part in (center, chosen)))
 
 
 def whitened(features: Tensor, n_axes: int, *, power: float = 0.5) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from coterie.cluster.kmeans import Metric, kmeans, nearest_center
 from coterie.cluster.mixture import gaussian_mixture
+from coterie.devices import widest
 from coterie.errors import UsageError
 from coterie.seeding import generator
 
@@ -114,8 +115,8 @@ def prediction_strength(points: Tensor, k: int, *, metric: Metric, draw: torch.G
         halves = points[torch.randperm(len(points), generator=draw, device=points.device)].chunk(2)
         first, second = (kmeans(half, k, metric=metric, n_init=_RESTARTS, generator=draw) for half in halves)
         foretold = nearest_center(halves[1], first.centers, metric=metric)
-        table = torch.zeros(k, k, dtype=torch.float64, device=points.device)
-        table.index_put_((second.labels, foretold), torch.ones_like(foretold, dtype=torch.float64), accumulate=True)
+        table = torch.zeros(k, k, dtype=widest(points.device), device=points.device)
+        table.index_put_((second.labels, foretold), torch.ones_like(foretold, dtype=table.dtype), accumulate=True)
         sizes = table.sum(dim=1)
         together = (table * (table - 1)).sum(dim=1) / (sizes * (sizes - 1)).clamp(min=1)
         strengths.append(float(together[sizes > 1].min()) if bool((sizes > 1).any()) else 0.0)

@@ -78,17 +78,12 @@ class Subject:
 
         They are found by walking their folder, as a key may lead out.
         """
-        from coterie.data.sources.folder import find_images
-        from coterie.data.sources.local import FolderSource
-        from coterie.runs.manifest import strangers
-        from coterie.text import printable
+        from coterie.runs.images import found_below
 
-        folder = self.images
-        if folder is None or not find_images(folder)[0]:
+        if self.images is None:
             return {}
-        others = {printable(key) for key in strangers(self.folder, FolderSource(folder))}
-        found = {printable(path.relative_to(folder).as_posix()): path for path in find_images(folder)[0]}
-        return {key: path for key, path in found.items() if key not in others}
+        files, others = found_below(self.folder, self.images, self.assignments.keys)
+        return {key: path for key, path in files.items() if key not in others}
 
     @cached_property
     def names(self) -> list[str]:
@@ -106,7 +101,7 @@ class Subject:
         """
         if self.labelled is None:
             return self.names, self.assignments.clusters.tolist()
-        names = sorted({*self.labelled.labels}, key=str.casefold)
+        names = sorted({*self.labelled.labels}, key=lambda name: (name.casefold(), name))
         place = {name: number for number, name in enumerate(names)}
         return names, [place[label] for label in self.labelled.labels]
 

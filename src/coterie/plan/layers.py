@@ -163,7 +163,7 @@ def stacked(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, ...]:
     """What the images' size and colours suggest, and their number."""
-    gpu, on_features = runtime.device.type == "cuda", method_type(said.method).inputs == "features"
+    gpu, on_features = runtime.device.type != "cpu", method_type(said.method).inputs == "features"
     pretrained = is_pretrained(str(said.get("backbone", "")))
     side = default_side(outline.side, gpu=gpu)
     # Small images that are enlarged for a backbone are still augmented as what they are.
@@ -183,7 +183,7 @@ def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
 
 def _of_method(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, ...]:
     """What so many images suggest, and what the method's paper states, as far as a short run can follow it."""
-    kind, gpu = method_type(said.method), runtime.device.type == "cuda"
+    kind, gpu = method_type(said.method), runtime.device.type != "cpu"
     on_features, states = kind.inputs == "features", kind.train_defaults
     options = {} if on_features else default_options(method_options(said.method), outline.count, gpu=gpu)
     pretrained = is_pretrained(str(said.get("backbone", ""))) and not on_features

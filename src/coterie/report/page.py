@@ -33,7 +33,9 @@ from coterie.text import printable
 from coterie.untrusted import read_matrix
 
 # In the order they build on each other.
-_SCRIPTS = ("run", "groups", "table", "pictures", "view", "points", "map", "inspector", "cards", "images", "start")
+_SCRIPTS = (
+    "run", "groups", "reading", "table", "pictures", "view", "points", "map", "inspector", "cards", "images", "start",
+)  # fmt: skip
 # Rows and columns of a confusion table one can still read.
 _MOST_CELLS = 1600
 
@@ -122,7 +124,9 @@ def read_embeddings(folder: RunFolder, count: int) -> npt.NDArray[np.float32]:
         if len(embeddings) != count:
             raise ValueError
     except (OSError, ValueError):
-        raise CoterieError(f"{folder.embeddings} is missing or damaged: repeat the run") from None
+        raise CoterieError(
+            f"{folder.embeddings} is missing or damaged: repeat the run's command with --resume"
+        ) from None
     return embeddings
 
 

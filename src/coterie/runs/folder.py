@@ -186,7 +186,7 @@ class RunFolder:
         try:
             return checked_summary(read_json(self.summary))
         except (ValueError, OSError):
-            raise CoterieError(f"{self.summary} is damaged: delete it and repeat the command with --resume") from None
+            raise CoterieError(f"{self.summary} is damaged: repeat the run's command with --resume") from None
 
     def add_metrics(self, record: dict[str, Any]) -> None:
         """Append a line to `metrics.jsonl`."""

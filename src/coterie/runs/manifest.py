@@ -20,7 +20,7 @@ from coterie.data.reading.depth import Scale
 from coterie.data.reading.ingest import to_grey
 from coterie.data.reading.parallel import in_parallel
 from coterie.files import write_text
-from coterie.runs.folder import RunFolder
+from coterie.naming import matched
 
 _AT_ONCE = 1024
 
@@ -75,7 +75,7 @@ class Manifest:
         return len(np.unique(self.checksums))
 
     def others(self, source: Source, side: int, scale: Scale) -> set[str]:
-        """Keys of images of a source that are not those which were read under the same names, as far as can be told.
+        """Keys under which a source holds other images than were read, as far as can be told.
 
         Args:
             side, scale: how they were read.
@@ -83,16 +83,15 @@ class Manifest:
         if not self.comparable:
             return set()
         known = dict(zip(self.keys, self.checksums.tolist(), strict=True))
+        meant = matched(source.keys, self.keys)
+        places = [place for place, key in enumerate(source.keys) if key in meant]
         found: set[str] = set()
 
         def receive(place: int, pixels: Pixels | Unreadable) -> None:
-            key = source.keys[place]
-            if isinstance(pixels, Unreadable):
-                return
-            channels = pixels.transpose(2, 0, 1)
-            found.update([key] if known[key] not in _possible(channels) else [])
+            key = meant[source.keys[place]]
+            if not isinstance(pixels, Unreadable) and known[key] not in _possible(pixels.transpose(2, 0, 1)):
+                found.add(key)
 
-        places = [place for place, key in enumerate(source.keys) if key in known]
         in_parallel(
             source.parts(places), lambda part: source.decode_part(part, side, scale), receive, threads=source.in_flight
         )
@@ -110,12 +109,6 @@ class Manifest:
         }
         found = [_told(keys, kind) for kind, keys in kinds.items() if keys]
         return ", ".join(found) or "their order changed"
-
-
-def strangers(folder: RunFolder, source: Source) -> set[str]:
-    """Keys of a source's images that are not what a run read under the same names, as far as its checksums tell."""
-    manifest, data = Manifest.read(folder.manifest), folder.read_config().data
-    return set() if manifest is None or not data.side else manifest.others(source, data.side, data.scale)
 
 
 def this_reader() -> str:

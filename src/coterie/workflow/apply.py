@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from coterie.data.sources.channels import in_channels
-from coterie.data.sources.local import FolderSource
 from coterie.data.sources.naming import DIGITS
 from coterie.data.sources.shard_names import is_shards
 from coterie.errors import UsageError
@@ -15,13 +13,11 @@ from coterie.listener import Listener
 from coterie.runs.assignments import Assignments
 from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
+from coterie.runs.images import found_below
 from coterie.runs.labelled import Labelled, read_labelled
 from coterie.runs.lock import only_writer
-from coterie.runs.manifest import strangers
 from coterie.surroundings import in_surroundings
-from coterie.text import printable
-from coterie.workflow.steps.read import read_by
-from coterie.workflow.steps.sort_files import Sorted, check_target, find_files, sort_files
+from coterie.workflow.steps.sort_files import Sorted, check_target, sort_files
 
 
 @dataclass(frozen=True)
@@ -58,15 +54,18 @@ def apply_labels(
     folder = RunFolder(run)
     folder.read_summary()
     assignments = Assignments.read(folder.assignments)
-    labelled = read_labelled(labels, assignments, read_duplicates(folder.duplicates, assignments.keys))
+    first = read_duplicates(folder.duplicates, assignments.keys)
+    labelled = read_labelled(labels, assignments, first, note=listener.note)
     files: dict[str, Path] = {}
     others: set[str] = set()
     if to is not None:
         check_target(to)
         place = _images_of(folder) if source is None else source
-        files = find_files(place, labelled)
-        opened = in_channels(FolderSource(place), **read_by(folder))
-        others = {printable(key) for key in strangers(folder, opened)} & files.keys()
+        if not place.is_dir():
+            raise UsageError(f"there is no folder {place}: say where the run's images lie by --source")
+        files, others = found_below(folder, place, assignments.keys)
+        if not files:
+            raise UsageError(f"none of the run's images lie below {place}: say where they lie by --source")
         if len(others) == len(files):
             raise UsageError(f"what lies below {place} are other pictures than the run's, of the same names")
     with only_writer(run):

@@ -12,10 +12,11 @@ from coterie.data.sources import open_source
 from coterie.listener import Listener
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
+from coterie.runs.images import read_by
 from coterie.runs.labelled import read_labelled
 from coterie.runs.model_files import load_model
 from coterie.surroundings import in_surroundings
-from coterie.workflow.steps.read import gather, read_by
+from coterie.workflow.steps.read import gather
 
 
 @in_surroundings

@@ -18,6 +18,7 @@ from coterie.surroundings import in_surroundings
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
+from coterie.workflow.steps.lost import lost
 from coterie.workflow.steps.read import Material, once, read
 from coterie.workflow.steps.stopping import hearing
 from coterie.workflow.steps.together import awaited, begin_together, end_together, excuse_others, fit_along
@@ -98,12 +99,19 @@ def _planned_and_read(
     assert folder is not None
     if check:
         folder.check_own()
+    missing: list[str] = []
     if attempt.resuming:
         held.enter_context(only_writer(folder.root))
-        planned = plan(request, saved=folder.read_config(), note=attempt.note, finished=folder.finished)
+        missing = lost(folder) if folder.finished else []
+        done = folder.finished and not missing
+        planned = plan(request, saved=folder.read_config(), note=attempt.note, finished=done)
         _check_agreed(planned, folder)
-        if folder.finished:
+        if done:
             return None
+        if missing:
+            attempt.note(
+                f"{folder.root} lacks {' and '.join(missing)}, or what is there is damaged: making all results anew"
+            )
     else:
         folder.check_free()
         planned = plan(request, note=attempt.note)

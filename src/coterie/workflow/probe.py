@@ -16,12 +16,13 @@ from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.evaluate.probe import ProbeConfig, ProbeScores, probe
 from coterie.listener import Listener
-from coterie.runs.assignments import read_labels
 from coterie.runs.folder import RunFolder
+from coterie.runs.images import read_by
+from coterie.runs.labels import read_labels
 from coterie.runs.model import batches, embedding_batch
 from coterie.runs.model_files import load_model
 from coterie.surroundings import in_surroundings
-from coterie.workflow.steps.read import gather, read_by
+from coterie.workflow.steps.read import gather
 
 
 @in_surroundings
@@ -64,7 +65,7 @@ def probe_run(
 def _numbered(rows: Rows, source: str, labels: Path | None, listener: Listener) -> npt.NDArray[np.int64]:
     """Labels (N,) from 0 without gaps, −1 where unknown or of a class of a single image."""
     if labels is not None:
-        given = np.array(read_labels(labels, rows.keys))
+        given = np.array(read_labels(labels, rows.keys, listener.note))
     elif rows.labels is not None:
         given = np.array([rows.class_names[label] if label >= 0 else "" for label in rows.labels.tolist()])
     else:

@@ -7,16 +7,16 @@ from typing import Any
 
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
+from coterie.naming import matched
 from coterie.report.page import read_embeddings, write_report
 from coterie.runs.assignments import Assignments
 from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
+from coterie.runs.images import read_by, strangers
 from coterie.runs.lock import only_writer
-from coterie.runs.manifest import strangers
 from coterie.surroundings import in_surroundings
 from coterie.text import printable
 from coterie.workflow.steps.pictures import take_pictures
-from coterie.workflow.steps.read import read_by
 
 
 @in_surroundings
@@ -39,7 +39,7 @@ def _rebuilt(folder: RunFolder, summary: dict[str, Any], source: str | None) -> 
     if source is not None:
         assignments = Assignments.read(folder.assignments)
         opened = open_source(source, **read_by(folder))
-        if not {printable(key) for key in opened.keys} & set(assignments.keys):
+        if not matched(map(printable, opened.keys), assignments.keys):
             raise UsageError(f"{source} has none of the run's images: give the source the run was made of")
         if others := strangers(folder, opened):
             raise UsageError(

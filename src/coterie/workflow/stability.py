@@ -14,6 +14,7 @@ from coterie.errors import UsageError
 from coterie.evaluate.metrics import Labels
 from coterie.evaluate.stability import Stability, stability_of
 from coterie.listener import Listener
+from coterie.naming import matched
 from coterie.plan import Request
 from coterie.runs.assignments import Assignments
 from coterie.runs.config import READING, RunConfig
@@ -84,9 +85,10 @@ def _train(folder: RunFolder, other: RunFolder, wanted: RunConfig, listener: Lis
 def _clusters(other: RunFolder, keys: Sequence[str], folder: RunFolder) -> Labels:
     """The clusters another run gives these images, in their order."""
     found = Assignments.read(other.assignments)
-    by_key = dict(zip(found.keys, found.clusters.tolist(), strict=True))
-    if by_key.keys() != set(keys):
+    meant = matched(found.keys, keys)
+    if not len(meant) == len(found.keys) == len(keys):
         raise UsageError(
             f"the images changed between {folder.root} and {other.root}: fit again, or delete {other.root.parent}"
         )
+    by_key = {meant[key]: cluster for key, cluster in zip(found.keys, found.clusters.tolist(), strict=True)}
     return np.array([by_key[key] for key in keys], dtype=np.int64)

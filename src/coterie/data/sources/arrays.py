@@ -12,6 +12,7 @@ from PIL import Image
 from coterie.data.base import OneByOne, Outline, Skipped, looked_at, outlined
 from coterie.data.reading.depth import Scale
 from coterie.data.reading.pixels import fit_square
+from coterie.data.sources.labels import plain_labels
 from coterie.errors import UsageError
 
 PLUS_MINUS = ("-1", "1")
@@ -91,18 +92,15 @@ def checked_keys(keys: list[str] | None, count: int, name: str) -> list[str]:
 def numbered_labels(
     labels: Any, class_names: tuple[str, ...], count: int, name: str
 ) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...]]:
-    """Labels of any kind as numbers with names; empty names and −1 mean unknown, unless all are −1 or 1."""
+    """Labels of any kind, see `plain_labels`, as numbers with names; −1 and empty names mean unknown, unless all are
+    −1 or 1."""
     if labels is None:
         return None, ()
-    array = np.asarray(labels)
-    if array.shape != (count,):
-        raise UsageError(f"{name}: {count} images but labels of shape {array.shape}")
-    if array.dtype.kind in "US":
+    array = plain_labels(labels, count, name)
+    if array.dtype.kind == "U":
         names = tuple(sorted({str(label) for label in array} - {""}))
         numbers = {label: number for number, label in enumerate(names)}
         return np.array([numbers.get(str(label), -1) for label in array], dtype=np.int64), names
-    if array.dtype.kind not in "iub":
-        raise UsageError(f"{name}: labels must be whole numbers or strings, not {array.dtype}")
     values = array.astype(np.int64)
     if not class_names and set(np.unique(values).tolist()) == {-1, 1}:  # Two classes, as for support vector machines.
         return (values + 1) // 2, PLUS_MINUS

@@ -171,10 +171,8 @@ def _labels(table: Any, column: str | None, name: str) -> tuple[npt.NDArray[np.i
     if column is None:
         return None, ()
     values: Sequence[Any] = list(table[column])
-    words = any(isinstance(value, str) for value in values)
-    known = [("" if words else -1) if value is None else value for value in values]
     names = tuple(getattr(table.features[column], "names", None) or ())
-    return numbered_labels(known, names, len(values), f"{name}, column '{column}'")
+    return numbered_labels(values, names, len(values), f"{name}, column '{column}'")
 
 
 def _load(datasets: Any, source: str, name: str, split: str, subset: str) -> Any:

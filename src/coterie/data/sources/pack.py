@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from coterie.data.base import Source
 from coterie.data.feeding.features import Features, checked_features
 from coterie.data.sources.arrays import ArraySource, checked_keys, numbered_labels
+from coterie.data.sources.labels import texts
 from coterie.errors import UsageError
+from coterie.naming import class_name
 from coterie.untrusted import open_pack
 
 
@@ -31,17 +31,29 @@ def read_pack(
             if kind == "images" and "features" in pack.files:
                 note(f"{name} holds images and features: the images are read")
             values = pack[kind]
-            beside: dict[str, Any] = {kind: pack[kind] for kind in ("labels", "keys", "class_names") if kind in pack}
+            beside = {each: _beside(pack, each, name) for each in ("labels", "keys", "class_names") if each in pack}
     except UsageError:
         raise
     except Exception as error:  # A damaged archive raises nearly anything; object arrays raise ValueError.
         raise UsageError(f"{name} cannot be read as an .npz of plain arrays: {error}") from None
     if "keys" in beside:
-        beside["keys"] = [str(key) for key in np.ravel(beside["keys"])]
-    beside["class_names"] = tuple(str(label) for label in np.ravel(beside.get("class_names", ())))
+        beside["keys"] = texts(beside["keys"])
+    beside["class_names"] = tuple(map(class_name, texts(beside.get("class_names", ()))))
     if kind == "features":
         return given_features(values, beside, name)
     return ArraySource(values, **beside, name=name, by_channels=by_channels)
+
+
+def _beside(pack: Any, kind: str, name: str) -> Any:
+    try:
+        return pack[kind]
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        raise UsageError(  # So pandas keeps text.
+            f"{name} cannot be read as an .npz of plain arrays: '{kind}' holds Python objects; save it as "
+            f"{kind}.astype(str), or leave it out"
+        ) from None
 
 
 def given_features(values: Any, beside: Mapping[str, Any], name: str) -> Features:

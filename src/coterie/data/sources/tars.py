@@ -22,6 +22,7 @@ from coterie.data.sources.encoded import MOST_BYTES
 from coterie.data.sources.kinds import is_image
 from coterie.data.sources.passed import passed_over
 from coterie.errors import CoterieError
+from coterie.naming import class_name
 
 # Headers, names and labels are small; what claims otherwise is damaged or meant to fill the memory.
 _MOST_HEADER = 1_000_000
@@ -209,10 +210,10 @@ def _refused(member: tarfile.TarInfo, path: PurePosixPath) -> str | None:
 def _label(content: bytes, ending: str) -> str:
     """The label in a `.cls` or `.json` member; empty where there is none."""
     with contextlib.suppress(ValueError, RecursionError):
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
         if ending == "json":
             about = json.loads(text)
             found = about.get("label", about.get("class")) if isinstance(about, dict) else None
             text = str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else ""
-        return " ".join(text.split())[:_LONGEST_LABEL]
+        return class_name(text)[:_LONGEST_LABEL]
     return ""

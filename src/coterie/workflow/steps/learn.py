@@ -64,7 +64,7 @@ def learn(config: RunConfig, rows: Rows, backbone: Pretrained | None, attempt: A
     """
     runtime = runtime_of(config)
     attempt.listener.shared = processes().count > 1
-    with translating(), runtime.rules():
+    with translating(), runtime.rules(attempt.note):
         trained = backbone if isinstance(rows, Store) else None
         blueprint = blueprint_of(config, rows.shape, backbone, trained=trained is not None)
         method = blueprint.build(config.seed, backbone=None if trained is None else trained.backbone)

@@ -15,6 +15,7 @@ from coterie.data.reading.channels import as_colours
 from coterie.data.reading.depth import Scale
 from coterie.data.reading.parallel import in_parallel
 from coterie.data.reading.store import Store
+from coterie.naming import matched
 from coterie.report.selection import folded, select, shown_rows
 from coterie.report.sheets import make_sheets, side_for
 from coterie.report.thumbnails import Thumbnails
@@ -71,13 +72,15 @@ class _Pictures:
     """Images of a source by row of the run."""
 
     def __init__(self, source: Source, assignments: Assignments, scale: Scale) -> None:
-        self._source, self._keys, self._scale = source, assignments.keys, scale
-        self._places = {printable(key): place for place, key in enumerate(source.keys)}
+        self._source, self._scale = source, scale
+        self._keys = [printable(key) for key in assignments.keys]
+        places = {printable(key): place for place, key in enumerate(source.keys)}
+        self._places = {key: places[name] for name, key in matched(places, self._keys).items()}
         self.native = source.outline().side
 
     def decoded(self, rows: Sequence[int], side: int) -> list[npt.NDArray[np.uint8] | None]:
         side = min(side, self.native)
-        places = {row: self._places.get(printable(self._keys[row])) for row in rows}
+        places = {row: self._places.get(self._keys[row]) for row in rows}
         found: dict[int, npt.NDArray[np.uint8]] = {}
 
         def receive(place: int, pixels: Pixels | Unreadable) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -122,14 +121,6 @@ def gather(source: Source, model: Model, listener: Listener) -> tuple[Rows, list
     return look(store, model.backbone, Runtime(model.method.device, model.precision), listener), skipped
 
 
-def read_by(folder: RunFolder) -> dict[str, Any]:
-    """By which channels the images of a run were read: arguments of `open_source`."""
-    if not folder.config.is_file():  # What `Clusterer.save` wrote.
-        return {}
-    data = folder.read_config().data
-    return {"channels": data.channels, "ranges": data.ranges}
-
-
 def _images(
     source: Source, side: int, scale: Scale, channels: int | None, listener: Listener, scratch: Path | None = None
 ) -> tuple[Store, list[Skipped]]:
@@ -196,7 +187,7 @@ def _check_unchanged(now: Manifest, attempt: Attempt) -> None:
     """Raise a CoterieError that tells which images are not those the checkpoint, or the run to be like, learnt from."""
     folder = attempt.folder
     assert folder is not None
-    whose = folder if folder.checkpoint.is_file() else attempt.like
+    whose = folder if folder.checkpoint.is_file() or folder.finished else attempt.like
     before = None if whose is None else Manifest.read(whose.manifest)
     compared = before is not None and (whose is folder or before.comparable)
     if whose is not None and before is not None and compared and (changes := before.changes(now)):
