@@ -30,9 +30,12 @@ def only_writer(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"{folder} cannot be made: {disk_reason(error)}") from None
+    try:
         mark = _taken(folder)
     except OSError as error:
-        raise ResourceError(f"{folder} cannot be made or written: {disk_reason(error)}") from None
+        raise ResourceError(f"{folder} cannot be written: {disk_reason(error)}") from None
     done = threading.Event()
     threading.Thread(target=_show, args=(folder / NAME, done), daemon=True).start()
     try:
