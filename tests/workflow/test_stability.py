@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coterie import UsageError
 from coterie.cli import main
+from coterie.errors import CoterieError, UsageError
 from coterie.workflow.stability import stability
 
 QUICK = ["--epochs", "2", "--set", "hidden=16", "--set", "projection=8", "--set", "batch_size=20", "--device", "cpu"]
