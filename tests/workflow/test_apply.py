@@ -156,7 +156,7 @@ def test_where_the_images_lie(run: Path, photo_folder: Path, tmp_path: Path, cap
 
 def test_arrays_have_no_files_to_sort(tmp_path: Path, capsys: Any) -> None:
     source = ArraySource(np.zeros((4, 8, 8), np.uint8))
-    run = finished_run(tmp_path / "run", source, np.array([0, 0, 1, 1]), name="digits")
+    run = finished_run(tmp_path / "run", source, np.array([0, 0, 1, 1]), name="sklearn:digits")
     labels = table(tmp_path / "l.csv", "000000,x")
     assert main(["apply", str(run), str(labels), "--to", str(tmp_path / "sorted"), "--copy"]) == 2
     assert "lie in an array" in capsys.readouterr().err

@@ -183,10 +183,10 @@ def test_a_folder_that_goes_while_it_is_read(
 ) -> None:
     away, decode, times = tmp_path / "away", local.decode_file, itertools.count()
 
-    def decode_file(path: Path, side: int) -> Any:
+    def decode_file(path: Path, side: int, scale: Any) -> Any:
         if side == 16 and next(times) == 7:
             photo_folder.rename(away)
-        return decode(path, side)
+        return decode(path, side, scale)
 
     monkeypatch.setattr(local, "decode_file", decode_file)
     given = ["fit", str(photo_folder), "-k", "2", *QUICK, "--size", "16", "--out", str(tmp_path / "run"), "--quiet"]

@@ -19,6 +19,8 @@ from coterie.failures import disk_reason
 NAME = "lock"
 # A writer that lives shows it so often; on another machine, one that has not for so long is taken for dead.
 _SIGN_SECONDS, _DEAD_SECONDS = 20.0, 300.0
+# Marks of the locks that this process holds.
+_held_here: set[str] = set()
 
 
 @contextlib.contextmanager
@@ -30,15 +32,20 @@ def only_writer(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"{folder} cannot be made: {disk_reason(error)}") from None
+    try:
         mark = _taken(folder)
     except OSError as error:
-        raise ResourceError(f"{folder} cannot be made or written: {disk_reason(error)}") from None
+        raise ResourceError(f"{folder} cannot be written: {disk_reason(error)}") from None
+    _held_here.add(mark)
     done = threading.Event()
     threading.Thread(target=_show, args=(folder / NAME, done), daemon=True).start()
     try:
         yield
     finally:
         done.set()
+        _held_here.discard(mark)
         with contextlib.suppress(OSError):
             if _read(folder / NAME).get("mark") == mark:
                 (folder / NAME).unlink()
@@ -90,6 +97,8 @@ def _placed(own: Path, path: Path) -> bool:
 def _lives(held: dict[str, Any], path: Path, own: Path) -> bool:
     """Whether the holder of a lock still works, by its process here, or by the signs it gives from elsewhere."""
     if held.get("host") == socket.gethostname() and isinstance(held.get("pid"), int):
+        if held["pid"] == os.getpid():  # A disk that went away may have kept the lock of a run that has ended.
+            return held.get("mark") in _held_here
         return _exists(held["pid"]) and held.get("born") == _born(held["pid"])
     try:
         os.utime(own)  # Both times are those of the disk's own clock.
