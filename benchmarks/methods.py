@@ -2,7 +2,7 @@
 
 Run: python benchmarks/methods.py digits usps=usps.npz --epochs 60 --seeds 3
 
-Data is `digits` or NAME=PACK.npz with `images` and `labels`. LNSCC, which learns from features, is given those of the
+Data is `digits` or NAME=PACK.npz with `images` and `labels`. Methods that learn from features are given those of the
 SimCLR run with the same seed. Results are added to benchmarks/methods.json run by run; what is there already is not run
 again, so an interrupted benchmark goes on where it stopped. `--table` prints it. With `--set KEY=VALUE`, every method
 is given that setting; say `--results FILE.json` with it, so that these figures are kept apart.
@@ -28,7 +28,8 @@ from coterie.data.sources import open_source
 from coterie.evaluate.metrics import score
 
 RESULTS = Path(__file__).with_suffix(".json")
-METHODS = ["propos", "hadis", "digpro", "byol", "cc", "pcl", "moco", "simclr", "simsiam", "cadecl", "lnscc"]
+ON_FEATURES = ["lnscc", "temi", "turtle"]
+METHODS = ["propos", "hadis", "digpro", "byol", "cc", "pcl", "moco", "simclr", "simsiam", "cadecl", *ON_FEATURES]
 BASELINES = ["k-means on pixels", "mixture on pixels", "spectral on pixels"]
 Row = dict[str, Any]
 
@@ -43,7 +44,7 @@ class Plan:
 
 
 def load(results: Path = RESULTS) -> list[Row]:
-    return json.loads(results.read_text()) if results.is_file() else []
+    return json.loads(results.read_text("utf-8")) if results.is_file() else []
 
 
 def main() -> None:
@@ -83,11 +84,15 @@ def run_once(key: Row, source: str, plan: Plan) -> None:
         )
     except subprocess.CalledProcessError as error:
         found = {"failed": error.stderr.strip().splitlines()[-1]}
-    row = {**key, **found}
-    print(json.dumps(row), flush=True)
+    add({**key, **found}, plan.results)
+
+
+def add(row: Row, results: Path) -> None:
+    """Print a result and add it to the file."""
+    print(json.dumps(row, ensure_ascii=False), flush=True)
     # Read anew: another benchmark may have added to it meanwhile.
-    lines = ",\n".join(json.dumps(entry) for entry in [*load(plan.results), row])
-    plan.results.write_text(f"[\n{lines}\n]\n")
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in [*load(results), row])
+    results.write_text(f"[\n{lines}\n]\n", "utf-8")
 
 
 def fitted_scores(key: Row, source: str, plan: Plan) -> Row:
@@ -106,7 +111,7 @@ def fitted(key: Row, source: str, plan: Plan) -> Path:
     clusters = len(np.unique(open_source(source).labels))
     command = [sys.executable, "-m", "coterie", "fit", source, "-k", str(clusters), "--method", key["method"]]
     command += ["--seed", str(key["seed"]), "--device", "cpu", "--quiet", "--resume"]
-    if key["method"] == "lnscc":
+    if key["method"] in ON_FEATURES:
         command += ["--backbone", str(fitted({**key, "method": "simclr"}, source, plan))]
     else:
         command += ["--epochs", str(key["epochs"])]
@@ -162,7 +167,7 @@ def table(rows: list[Row]) -> str:
 
 def of_embeddings(row: Row) -> Row | None:
     """The row for k-means on the embeddings of a method that assigns by a head of its own."""
-    if "acc_of_embeddings" not in row or row["method"] == "lnscc":
+    if "acc_of_embeddings" not in row or row["method"] in ON_FEATURES:
         return None
     scores = {name: row[f"{name}_of_embeddings"] for name in ("acc", "nmi", "ari")}
     return {**row, **scores, "method": f"{row['method']}, k-means on its embeddings"}

@@ -17,6 +17,7 @@ from coterie.report.page import write_report
 from coterie.runs.assignments import Assignments
 from coterie.runs.config import RunConfig
 from coterie.runs.folder import RunFolder
+from coterie.runs.words import Words, as_json
 from coterie.workflow.steps.pictures import take_pictures
 
 # Those that learn; the others only group what a pretrained backbone sees.
@@ -60,12 +61,18 @@ def as_features(images: np.ndarray) -> np.ndarray:
 
 
 def finished_run(
-    root: Path, source: Source, clusters: np.ndarray, *, name: str = "photos", embeddings: np.ndarray | None = None
+    root: Path,
+    source: Source,
+    clusters: np.ndarray,
+    *,
+    name: str = "photos",
+    embeddings: np.ndarray | None = None,
+    words: Words = (),
 ) -> Path:
     """A run as `coterie fit` leaves it, but for the model: the source's images in the given clusters (N,).
 
     Embeddings lie about their cluster's axis unless they are given; every seventh image is doubtful, the last of each
-    cluster an outlier.
+    cluster an outlier. `words` are suggested for the clusters.
     """
     count, groups = len(source.keys), int(clusters.max()) + 1
     rng = np.random.default_rng(0)
@@ -88,6 +95,8 @@ def finished_run(
         "cluster_sizes": np.bincount(clusters).tolist(), "outliers": int(outlier.sum()), "seed": 0, "seconds": 1.0,
         "device": "cpu", "precision": "float32", "versions": {"coterie": "0"},
     }  # fmt: skip
+    if words:
+        summary["words"] = as_json(words)
     write_report(folder, summary)
     write_json(folder.summary, summary)
     return root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,40 @@ def clip(where: Path) -> Path:
     text = {**_LAYERS, "vocab_size": 20, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
     vision = {**_LAYERS, "image_size": 32, "patch_size": 16}
     return _saved(where, "CLIP", "Model", text_config=text, vision_config=vision, projection_dim=8, crop=32)
+
+
+def classifier(where: Path, family: str, labels: dict[int, str], **settings: Any) -> Path:
+    """A model that learnt to classify; the file lacks the pooler, if there is any."""
+    sizes = {"ResNet": {"embedding_size": 8, "hidden_sizes": [8, 12], "depths": [1, 1], "layer_type": "basic"}}
+    rest = sizes.get(family, {"image_size": 32, "patch_size": 16, **_LAYERS})
+    return _saved(where, family, "ForImageClassification", crop=32, id2label=labels, **rest, **settings)
+
+
+def siglip(where: Path) -> Path:
+    text = {**_LAYERS, "vocab_size": 20, "max_position_embeddings": 12, "pad_token_id": 2}
+    vision = {**_LAYERS, "image_size": 32, "patch_size": 16}
+    return _saved(where, "Siglip", "Model", text_config=text, vision_config=vision, crop=32)
+
+
+def tokenizer(folder: Path, words: Sequence[str], *, masked: bool = True) -> Path:
+    """A tokenizer beside a model: a number a word. `masked` ones tell what is padding."""
+    import tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    known = ["<s>", "</s>", "<pad>", "<unknown>", "a", "photo", "of", *words]
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: place for place, word in enumerate(known)}, unk_token="<unknown>")
+    )
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    names = ["input_ids", "attention_mask"] if masked else ["input_ids"]
+    PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unknown>",
+        model_input_names=names,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
 
 
 def bert(where: Path) -> Path:

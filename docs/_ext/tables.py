@@ -1,15 +1,15 @@
 """Tables that are made from the code and the benchmarks when the pages are built, so that they never go stale.
 
 `{commands}` lists the verbs of the command line, `{settings} METHOD` the options of a method, `{recipes} METHOD` its
-shipped recipes, `{measured} METHOD` what benchmarks/methods.json holds of it, and `{standings}` all methods side by
-side. The role {acc}`DATA METHOD` is the mean accuracy of one of them.
+shipped recipes, `{measured} METHOD` what benchmarks/methods.json holds of it, `{standings}` all methods side by
+side, and `{frozen}` heads on frozen features. The role {acc}`DATA METHOD` is the mean accuracy of one of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.util
+import importlib
 import inspect
 import re
 import sys
@@ -28,6 +28,7 @@ from coterie.methods import method_type
 from coterie.plan.recipes import load_recipe, recipe_names
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path.append(str(BENCHMARKS))
 _ARGUMENT = re.compile(r"^    (\w+(?:, \w+)*): (.+)$")
 
 
@@ -37,7 +38,8 @@ class Table(SphinxDirective):
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_dependency(str(BENCHMARKS / "methods.json"))
+        for name in ("methods", "frozen"):
+            self.env.note_dependency(str(BENCHMARKS / f"{name}.json"))
         return self.parse_text_to_nodes(self.text(*self.arguments))
 
     def text(self, *arguments: str) -> str:
@@ -111,6 +113,13 @@ class Standings(Table):
         return "\n".join(lines)
 
 
+class Frozen(Table):
+    """What benchmarks/frozen.json holds of heads on frozen features."""
+
+    def text(self, *arguments: str) -> str:  # noqa: ARG002
+        return str(benchmark("frozen").tables(benchmark("frozen").load(benchmark("frozen").RESULTS)))
+
+
 class Accuracy(SphinxRole):
     """The mean accuracy of a method on a data set."""
 
@@ -148,15 +157,9 @@ def value(default: Any) -> str:
     return f"`{list(default) if isinstance(default, tuple) else default}`"
 
 
-def benchmark() -> ModuleType:
+def benchmark(name: str = "methods") -> ModuleType:
     """The script that made the figures, which also knows how to sum them up."""
-    spec = importlib.util.spec_from_file_location("methods_benchmark", BENCHMARKS / "methods.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # Its dataclasses look themselves up there.
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module(name)
 
 
 def runs_of(rows: list[dict[str, Any]], data: str, method: str) -> list[dict[str, Any]]:
@@ -178,7 +181,7 @@ def accuracy(rows: list[dict[str, Any]], data: str, method: str) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    for directive in (Commands, Settings, Recipes, Measured, Standings):
+    for directive in (Commands, Settings, Recipes, Measured, Standings, Frozen):
         app.add_directive(directive.__name__.lower(), directive)
     app.add_role("acc", Accuracy())
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -15,7 +14,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 
 from coterie.cluster.estimator import NotFitted, checked_array
-from coterie.config import plain, shortened
+from coterie.config import plain
 from coterie.data.base import Rows, Source
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
@@ -23,10 +22,12 @@ from coterie.files import write_text
 from coterie.listener import Listener
 from coterie.methods import Method, method_name, method_type
 from coterie.plan import Request, plan
+from coterie.plan.words import as_settings
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
 from coterie.runs.model_files import DESCRIPTION, load_model, save_model
+from coterie.runs.words import Words
 from coterie.surroundings import in_surroundings
 from coterie.workflow.export import export
 from coterie.workflow.steps.attempt import Attempt
@@ -68,6 +69,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         embeddings_: (N, d) float32, of unit length where the method compares them by direction.
         keys_: N names: paths below the folder, or numbers. skipped_: files left out, with reasons.
         model_: the trained `coterie.runs.model.Model`.
+        words_: suggestions for the name of each group, up to three with their share, the greatest first; empty where
+            the backbone knows no words. `options={"words": ["cat", "dog"]}` gives a CLIP words of your own.
     """
 
     n_clusters: int = 8
@@ -93,7 +96,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             source=str(X) if isinstance(X, (str, Path)) else "array",
             clusters=plain(self.n_clusters),
             method=method_name(self.method) if isinstance(self.method, type) else self.method,
-            settings=_settings(self.options),
+            settings=as_settings(self.options),
             device=str(self.device),
             **{name: plain(getattr(self, name)) for name in _PASSED_ON},
         )
@@ -191,6 +194,10 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         return open_source(images, channels="all" if by_channels else "")
 
     @property
+    def words_(self) -> Words:
+        return self._fitted().words
+
+    @property
     def _takes_features(self) -> bool:
         looking = self.backbone is not None
         if hasattr(self, "model_"):  # A loaded one does not know by name what makes its features.
@@ -233,20 +240,3 @@ def load(path: str | Path, *, device: str = "auto") -> Clusterer:
     if folder.assignments.is_file():
         clusterer._take(Assignments.read(folder.assignments))
     return clusterer
-
-
-def _settings(options: object) -> tuple[str, ...]:
-    """Options as `--set` takes them."""
-    if not isinstance(options or {}, Mapping):
-        raise UsageError(f"options go by name, as in {{'train.batch_size': 64}}, and are no {type(options).__name__}")
-    return tuple(f"{name}={_yaml(name, value)}" for name, value in plain(options or {}).items())
-
-
-def _yaml(name: str, value: Any) -> str:
-    import yaml
-
-    try:
-        text = str(yaml.safe_dump(value, default_flow_style=True, width=math.inf))
-    except yaml.YAMLError:
-        raise UsageError(f"option '{name}': {shortened(value)} is neither a number, nor a word, nor a list") from None
-    return text.removesuffix("\n").removesuffix("\n...")

@@ -21,12 +21,18 @@ from coterie.files import to_json
 from coterie.plan import Plan
 from coterie.plan.announce import as_json as plan_as_json
 from coterie.plan.announce import short, takes
+from coterie.runs.words import checked_words
 from coterie.streams import Results
 from coterie.text import in_one_line, printable
 from coterie.workflow.apply import Applied
 
 # Results are never cut to a terminal's width, which programs that pass them on may even say is none.
 _WIDE = 10_000
+
+# As many groups as one still reads in a terminal.
+_MOST_GROUPS = 40
+# Of a list of settings; the JSON and the run's configuration have all.
+_LONGEST = 80
 
 
 class _Console(Console):
@@ -62,6 +68,19 @@ def print_comparison(summary: dict[str, Any], out: Console) -> None:
         seconds = f"{row['seconds']:.1f}" if "seconds" in row else ""
         table.add_row(Text(in_one_line(name)), *(f"{row[key]:.3f}" for key in ("acc", "nmi", "ari")), seconds)
     out.print(table)
+
+
+def print_groups(summary: dict[str, Any], out: Console) -> None:
+    """How many images are in each group, and the words suggested for it."""
+    sizes = summary["cluster_sizes"]
+    if "words" not in summary:
+        out.print(f"groups of {', '.join(map(str, sizes))} images")
+        return
+    out.print("group  images  suggested names", style="bold")
+    for group, words in enumerate(checked_words(summary["words"], len(sizes))[:_MOST_GROUPS]):
+        out.print(f"{group:5}  {sizes[group]:6}  {', '.join(map(str, words)) or '–'}", markup=False)
+    if len(sizes) > _MOST_GROUPS:
+        out.print(f"and {len(sizes) - _MOST_GROUPS} more groups")
 
 
 def print_evaluation(evaluation: Evaluation, out: Console) -> None:
@@ -186,4 +205,5 @@ def print_plan(plan: Plan, out: Console, *, as_json: bool) -> None:
 
 
 def _value(value: object) -> str:
-    return in_one_line(json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value or "-")
+    text = in_one_line(json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value or "-")
+    return f"{text[:_LONGEST]}…" if isinstance(value, list) and len(text) > _LONGEST else text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from coterie.errors import CoterieError, UsageError
+from coterie.streams import Words
 
 # The others wait as long as the first one reads the images.
 _PATIENCE = timedelta(hours=24)
@@ -134,7 +134,7 @@ def _met(launch: Launch) -> Any:
             raise CoterieError(f"{_missing(launch, come)} did not come within {_MEETING_SECONDS / 60:.0f} minutes")
         if waited > _SILENT_SECONDS and not told and come < launch.count:
             told = True
-            print(f"waiting for {_missing(launch, come)}", file=sys.stderr, flush=True)
+            Words().write(f"waiting for {_missing(launch, come)}\n")
         if come < launch.count:
             time.sleep(_EVERY_SECONDS)
     store.set_timeout(_PATIENCE)

@@ -58,7 +58,7 @@ def test_the_ported_layout_is_read(number: int, tmp_path: Path) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = taught(build_backbone(f"efficientnet-lite{number}", 3, 32))
-    weights = {**ported(network), "_fc.weight": torch.rand(7, 1280), "_fc.bias": torch.rand(7)}
+    weights = {**ported(network), "_fc.weight": torch.rand(1000, 1280), "_fc.bias": torch.rand(1000)}
     assert "_blocks.0._expand_conv.weight" not in weights
     torch.save(weights, tmp_path / "lite.pth")
     opened = open_pretrained(str(tmp_path / "lite.pth"))
@@ -69,8 +69,8 @@ def test_the_ported_layout_is_read(number: int, tmp_path: Path) -> None:
     image = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         assert torch.equal(opened.backbone(image), network(image))
-    assert opened.classifier is not None
-    assert torch.equal(opened.classifier.bias, weights["_fc.bias"])
+    assert opened.vocabulary is not None
+    assert torch.equal(opened.vocabulary.bias, weights["_fc.bias"])
 
 
 def test_a_small_one_learns() -> None:

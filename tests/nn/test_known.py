@@ -136,7 +136,7 @@ def test_the_real_weights(name: str) -> None:
         pytest.skip(f"the weights of {name} are not installed: {KNOWN[name].command}")
     opened = open_pretrained(name)
     assert opened.backbone.features == 1280
-    assert (opened.classifier is not None) == KNOWN[name].classifier
+    assert (opened.vocabulary is not None) == KNOWN[name].classifier
     # A red disc on green grass and the same a little aside are nearer to each other than to a chequered board.
     rows, columns = torch.meshgrid(torch.arange(96), torch.arange(96), indexing="ij")
     discs = [((rows - 48) ** 2 + (columns - place) ** 2 < 30**2).float() for place in (44, 52)]

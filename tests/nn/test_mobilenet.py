@@ -13,7 +13,7 @@ from coterie.nn.backbones import backbone_names, build_backbone
 from coterie.nn.inverted import InvertedResidual, rounded
 from coterie.nn.mobilenet import MobileNetV2
 from coterie.nn.pretrained import build, open_pretrained
-from coterie.nn.pretrained.mobile_layouts import mobile_weights, split_classifier
+from coterie.nn.pretrained.mobile_layouts import mobile_weights, without_classifier
 from mobile_weights import numbered, ported, taught
 
 
@@ -66,7 +66,9 @@ def test_widths_are_multiples_of_eight() -> None:
 
 @pytest.mark.parametrize("nested", [True, False])
 def test_both_layouts_are_read(nested: bool, network: nn.Module, tmp_path: Path) -> None:
-    classifier = {"classifier.1.weight": torch.rand(5, 1280), "classifier.1.bias": torch.rand(5)} if nested else {}
+    classifier = (
+        {"classifier.1.weight": torch.rand(1000, 1280), "classifier.1.bias": torch.rand(1000)} if nested else {}
+    )
     names = numbered(network, nested=nested)
     assert ("features.2.conv.1.0.weight" if nested else "features.2.conv.3.weight") in names
     torch.save(
@@ -78,10 +80,10 @@ def test_both_layouts_are_read(nested: bool, network: nn.Module, tmp_path: Path)
         assert torch.equal(opened.backbone(images(40)), network(images(40)))
     assert [*build(opened.architecture).state_dict()] == [*network.state_dict()]
     if nested:
-        assert opened.classifier is not None
-        assert torch.equal(opened.classifier.weight, classifier["classifier.1.weight"])
+        assert opened.vocabulary is not None
+        assert torch.equal(opened.vocabulary.weight, classifier["classifier.1.weight"])
     else:
-        assert opened.classifier is None
+        assert opened.vocabulary is None
 
 
 def test_names_are_carried_over_one_by_one(network: nn.Module) -> None:
@@ -92,7 +94,7 @@ def test_names_are_carried_over_one_by_one(network: nn.Module) -> None:
         assert all(torch.equal(found[name], wanted[name]) for name in wanted)
         assert found.keys() == wanted.keys()
     assert mobile_weights({"conv1.weight": torch.zeros(1)}) is None
-    assert split_classifier({"classifier.weight": torch.zeros(2, 3)}) == ({}, None)
+    assert without_classifier({"classifier.weight": torch.zeros(2, 3)}) == {}
 
 
 def test_another_width_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from coterie.cli import main
 from coterie.data.sources import open_source
 from coterie.data.sources.arrays import ArraySource
 from coterie.runs.folder import RunFolder
+from coterie.runs.words import Word
 from coterie.tables import guarded
 from coterie.text import printable
 from small import finished_run
@@ -29,6 +30,7 @@ expect = playwright.expect
 expect.set_options(timeout=30_000)  # Milliseconds; only ever waited for in full where something is wrong.
 
 KINDS = ("cat", "dog", "owl")
+SUGGESTED = ((Word("tabby", 0.714), Word("Siamese cat", 0.12)), (), (Word("tabby", 0.3), Word("<b>owl</b>", 0.2)))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(photos: Path) -> Path:
     source = open_source(photos, labels_from_folders=True)
     source.labels[0] = 0  # Of the file beside the folders.
-    return finished_run(photos.parent / "run", source, np.r_[0, np.arange(36) // 12], name=str(photos))
+    clusters = np.r_[0, np.arange(36) // 12]
+    return finished_run(photos.parent / "run", source, clusters, name=str(photos), words=SUGGESTED)
 
 
 class Visit:
@@ -175,6 +178,32 @@ def test_labels_load_however_a_spreadsheet_wrote_them(visit: Visit, tmp_path: Pa
         expect(visit.page.locator("#progress")).to_contain_text("2 of 2 groups named · 2 mixed")
         found = visit.labels(tmp_path / "loaded.csv")
         assert [row["label"] for row in found] == [row["label"] for row in named]
+
+
+def test_a_click_makes_a_suggested_word_the_name_and_nothing_else_does(visit: Visit, tmp_path: Path) -> None:
+    words = visit.card("Group 0").locator(".words")
+    expect(words.get_by_role("button")).to_have_text(["tabby 71\u202f%", "Siamese cat 12\u202f%"])
+    expect(visit.card("Group 1").locator(".words")).to_have_count(0)
+    assert {row["label"] for row in visit.labels(tmp_path / "none.csv")} == {"Group 0", "Group 1", "Group 2"}
+    offered = words.get_by_role("button", name="tabby 71\u202f%, as a name for Group 0")
+    offered.focus()
+    visit.page.keyboard.press("Enter")
+    expect(visit.card("tabby").get_by_role("heading", level=3)).to_be_focused()
+    expect(visit.card("tabby").get_by_label("Name of tabby")).to_have_value("tabby")
+    expect(visit.card("tabby").locator(".words")).to_be_hidden()
+    expect(visit.page.locator("#progress")).to_have_text("1 of 3 groups named")
+    assert {row["label"] for row in visit.labels(tmp_path / "one.csv")} == {"tabby", "Group 1", "Group 2"}
+    visit.page.get_by_role("button", name="Undo", exact=True).first.click()
+    expect(visit.card("Group 0").locator(".words")).to_be_visible()
+    visit.card("Group 0").get_by_role("button", name="tabby").click()
+    visit.card("Group 2").get_by_role("button", name="<b>owl</b>").click()
+    expect(visit.card("<b>owl</b>")).to_be_visible()
+    visit.card("<b>owl</b>").get_by_label("Name of").fill("")
+    visit.card("<b>owl</b>").get_by_label("Name of").press("Enter")
+    visit.card("Group 2").get_by_role("button", name="tabby").click()  # A name that is taken: one group, as when typed.
+    expect(visit.page.locator("#progress")).to_have_text("1 of 2 groups named · 1 merged")
+    expect(visit.card("tabby").get_by_role("heading", level=3)).to_be_focused()
+    assert {row["label"] for row in visit.labels(tmp_path / "two.csv")} == {"tabby", "Group 1"}
 
 
 def test_groups_are_filtered_and_sorted(visit: Visit) -> None:
@@ -352,6 +381,8 @@ def test_without_scripts_the_page_still_reads_well(browser: Any, run: Path) -> N
     expect(visit.page.locator("figure.map img")).to_be_visible()
     expect(visit.page.locator("#map")).to_be_hidden()
     expect(visit.page.get_by_text("Merge into").first).to_be_hidden()
+    expect(visit.page.locator("#group-2 .words")).to_have_text("tabby 30\u202f%<b>owl</b> 20\u202f%")
+    expect(visit.page.locator(".words button")).to_have_count(0)
     visit.context.close()
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from coterie.files import is_url
 
+# As a group's name on the page.
+_LONGEST = 120
+
 
 def local(text: str) -> Path:
     """A path on this machine: runs and tables are only ever written and read here."""
@@ -28,3 +31,25 @@ def shares(text: str) -> tuple[float, ...]:
         return tuple(float(share) for share in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' must be numbers, as in 0.5,0.3,0.2") from None
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The lines of a file of words: each once, whatever its case, and no blank ones."""
+    try:
+        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise argparse.ArgumentTypeError(
+            f"{text} is no text in UTF-8: give a file with a word or phrase a line"
+        ) from None
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be read: {error.strerror}") from None
+    found: dict[str, str] = {}
+    for line in lines:
+        word = " ".join(line.split())
+        if len(word) > _LONGEST:
+            raise argparse.ArgumentTypeError(f"{text} has a line of {len(word)} letters: give a word or phrase a line")
+        found.setdefault(word.casefold(), word)
+    found.pop("", None)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} holds no words: give one a line")
+    return tuple(found.values())

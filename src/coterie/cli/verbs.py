@@ -27,7 +27,19 @@ def _request(options: argparse.Namespace) -> Request:
     """What `coterie fit` and `coterie plan` are asked."""
     from coterie.plan import Request
 
-    names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed", "backbone")
+    names = (
+        "source",
+        "clusters",
+        "method",
+        "recipe",
+        "epochs",
+        "size",
+        "device",
+        "precision",
+        "seed",
+        "backbone",
+        "words",
+    )
     return Request(
         **{name: getattr(options, name) for name in (*names, *_SWITCHES, "proportions")},
         **_reading(options),
@@ -58,13 +70,13 @@ def fit(options: argparse.Namespace) -> None:
         options.along = not processes().first
         summary = workflow.fit(request, options.out, listener, resume=options.resume, track=options.track)
     if summary and not options.quiet:
-        from coterie.console import print_comparison, results
+        from coterie.console import print_comparison, print_groups, results
 
         out = results()
         if "acc" in summary:
             print_comparison(summary, out)
-        sizes = ", ".join(str(size) for size in summary["cluster_sizes"])
-        out.print(f"groups of {sizes} images; look at {(options.out / 'report.html').resolve()}", markup=False)
+        print_groups(summary, out)
+        out.print(f"look at {(options.out / 'report.html').resolve()}", markup=False)
 
 
 def plan(options: argparse.Namespace) -> None:

@@ -1,8 +1,10 @@
-"""Partial whitening: the few directions that groups differ in, none of them louder than it should be.
+"""Whitening by neighbours: the few directions that groups differ in, none of them louder than it should be.
 
-Features of a pretrained network vary most in what all images share, such as light or the camera's distance. Of unit
-features the first principal axes are kept, about as many as there are groups, and each is divided by a power of its
-deviation: power 0 leaves them as they are, 1 makes them alike (whitening), ½ lies between.
+Features of a pretrained network vary most in what all images share, such as light or the camera's distance, and by that
+nearest neighbours differ as well. What tells groups apart varies over all images and little between neighbours. So
+axes are chosen as in Fisher's discriminant analysis, with neighbours in place of labels that nobody gave: directions
+are divided by their deviation between neighbours, and those that vary most after that are kept. (With groups known to
+belong together in place of neighbours this is relevant component analysis, Bar-Hillel et al., 2005.)
 """
 
 from __future__ import annotations
@@ -13,11 +15,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from coterie.cluster.neighbours import nearest_neighbours
 from coterie.devices import precise
 from coterie.errors import CoterieError, UsageError
 
 # Of the widest axis: what varies less is rounding.
 _NOTHING = 1e-6
+# Principal axes that are looked at, unless more are wanted: the others hold little, and cost time and memory.
+_LOOKED_AT = 256
+# Images whose neighbours are sought, evenly over all of them: the time grows with the square.
+_MOST = 20_000
+# Share of a sphere in the covariance between neighbours, of which few images tell too little.
+_SHRINKAGE = 0.1
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Whitening:
 
     Args:
         center: (D,) mean of the unit features.
-        axes: (D, m) principal axes, each divided by a power of its deviation.
+        axes: (D, m), longer the less neighbours differ along them.
     """
 
     center: Tensor
@@ -37,21 +46,24 @@ class Whitening:
         return F.normalize((F.normalize(features.to(self.axes.dtype), dim=1) - self.center) @ self.axes, dim=1)
 
 
-def fit_whitening(features: Tensor, n_axes: int, *, power: float = 0.5) -> Whitening:
-    """Principal axes of unit features, each divided by its deviation to a power.
+def fit_whitening(features: Tensor, n_axes: int, *, power: float = 1.0, neighbours: int = 10) -> Whitening:
+    """The axes along which unit features vary most, once divided by their deviation between neighbours.
+
+    With covariances C of all and W of neighbours, `W^(−p/2) e` for the first eigenvectors e of `W^(−p/2) C W^(−p/2)`.
 
     Args:
         features: (N, D) floating point, finite.
         n_axes: m at the most; fewer where the features have not so many directions.
-        power: 0 ≤ power ≤ 1.
+        power: p from 0, which leaves the principal axes as they are, to 1.
+        neighbours: of each image, by cosine once the mean is taken out; less than half of all images.
 
     Raises:
         UsageError: an argument out of range. CoterieError: features that are not finite, or all alike.
     """
-    if features.ndim != 2 or len(features) < 2 or n_axes < 1 or not 0 <= power <= 1:
+    if features.ndim != 2 or len(features) < 2 or min(n_axes, neighbours) < 1 or not 0 <= power <= 1:
         raise UsageError(
-            "whitening needs features (N, D) of at least two images, n_axes of 1 or more and a power from 0 to 1, got "
-            f"{tuple(features.shape)}, {n_axes} and {power}"
+            "whitening needs features (N, D) of at least two images, n_axes and neighbours of 1 or more and a power "
+            f"from 0 to 1, got {tuple(features.shape)}, {n_axes}, {neighbours} and {power}"
         )
     if not features.isfinite().all():
         raise CoterieError("some features are not finite, and cannot be whitened")
@@ -60,17 +72,50 @@ def fit_whitening(features: Tensor, n_axes: int, *, power: float = 0.5) -> White
     variances, axes = _principal(units - center)
     deviations = variances.clamp(min=0).sqrt()
     # Alike but for the last digits of float32.
-    kept = (deviations > max(_NOTHING * float(deviations[0]), 1e-9))[:n_axes]
-    if not kept.any():
+    least = max(_NOTHING * float(deviations[0]), 1e-9)
+    kept = (deviations > least)[: max(_LOOKED_AT, n_axes)].nonzero().squeeze(1)
+    if not len(kept):
         raise CoterieError("all features are alike, and nothing tells groups apart")
-    chosen = axes[:, :n_axes][:, kept] / deviations[:n_axes][kept] ** power
+    variances, axes = variances[kept], axes[:, kept]
+    divided = _power(between_neighbours((units - center) @ axes, neighbours), -power / 2, least**2)
+    _, chosen = torch.linalg.eigh(divided * variances @ divided)
+    chosen = axes @ divided @ chosen.flip(1)[:, :n_axes]
     dtype = features.dtype if features.dtype == torch.float64 else torch.float32
     return Whitening(*(part.to(features.device, dtype) for part in (center, chosen)))
 
 
-def whitened(features: Tensor, n_axes: int, *, power: float = 0.5) -> Tensor:
+def whitened(features: Tensor, n_axes: int, *, power: float = 1.0, neighbours: int = 10) -> Tensor:
     """Unit vectors (N, m) of features (N, D): `fit_whitening` and its result at once."""
-    return fit_whitening(features, n_axes, power=power)(features)
+    return fit_whitening(features, n_axes, power=power, neighbours=neighbours)(features)
+
+
+def between_neighbours(places: Tensor, neighbours: int) -> Tensor:
+    """Half the mean of `(x − x')(x − x')ᵀ` over points and their neighbours by cosine, (d, d), shrunk to a sphere.
+
+    For neighbours drawn at random this is the covariance.
+
+    Args:
+        places: centered points (N, d), float64. Of many a sample is taken, evenly over all of them.
+        neighbours: of each; less than half of all points.
+    """
+    count = min(len(places), _MOST)
+    sample = places[torch.linspace(0, len(places) - 1, count, dtype=torch.float64).long().to(places.device)]
+    neighbours = max(1, min(neighbours, (count - 1) // 2))
+    _, near = nearest_neighbours(F.normalize(sample.float(), dim=1), neighbours + 1)
+    total = torch.zeros_like(sample.T @ sample)
+    for other in near[:, 1:].T:
+        difference = sample - sample[other]
+        total += difference.T @ difference
+    covariance = total / (2 * count * neighbours)
+    sphere = torch.eye(len(total), dtype=total.dtype, device=total.device) * covariance.diagonal().mean()
+    return torch.lerp(covariance, sphere, _SHRINKAGE)
+
+
+def _power(covariance: Tensor, exponent: float, least: float) -> Tensor:
+    """A symmetric matrix to a power, its eigenvalues no less than `least`."""
+    values, vectors = torch.linalg.eigh(covariance)
+    powered: Tensor = vectors * values.clamp(min=least) ** exponent @ vectors.T
+    return powered
 
 
 def _principal(centered: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""k-means on features as they are, or partially whitened: nothing is learnt."""
+"""k-means on features as they are, or whitened by neighbours: no network is learnt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from coterie.cluster.whitening import Whitening, fit_whitening
 from coterie.errors import UsageError
-from coterie.methods._on_features import OnFeatures
+from coterie.methods._on_features import OnFeatures, at_least
 
 
 @dataclass(frozen=True)
@@ -21,18 +21,21 @@ class KMeansConfig:
     """Settings of k-means on features.
 
     Args:
-        whitening: the power of its deviation that each principal axis of the unit features is divided by, from 0 to 1.
-        axes: how many are kept, as a multiple of the clusters; 0 takes the features as they are.
+        axes: of the unit features that are kept, as a multiple of the clusters; 0 takes the features as they are.
+        whitening: the power of its deviation between neighbours that each direction is divided by, from 0 to 1.
+        neighbours: of each image, by cosine.
     """
 
-    whitening: float = 0.5
-    axes: float = 1.5
+    axes: float = 1.0
+    whitening: float = 1.0
+    neighbours: int = 10
 
     def __post_init__(self) -> None:
         if not 0 <= self.whitening <= 1:
             raise UsageError(f"option 'options.whitening' lies between 0 and 1, got {self.whitening}")
         if not 0 <= self.axes < math.inf:
             raise UsageError(f"option 'options.axes' must not be negative, got {self.axes}")
+        at_least(self, neighbours=1)
 
 
 class KMeansOnFeatures(OnFeatures):
@@ -54,7 +57,8 @@ class KMeansOnFeatures(OnFeatures):
     def begin(self, features: Tensor) -> None:
         """Find the axes; where there are fewer than wanted, the rest of the columns stays 0."""
         if self.axes.shape[1]:
-            found = fit_whitening(features, self.axes.shape[1], power=self.config.whitening)
+            config, wanted = self.config, self.axes.shape[1]
+            found = fit_whitening(features, wanted, power=config.whitening, neighbours=config.neighbours)
             self.center.copy_(found.center)
             self.axes[:, : found.axes.shape[1]] = found.axes
 

@@ -36,7 +36,7 @@ from coterie.train.runtime import Runtime, choose_runtime
 
 YOU = "you"
 # Settings that say nothing of how to learn.
-_APART = ("clusters", "seed", "device", "precision", "deterministic", "compiled", "data.")
+_APART = ("clusters", "seed", "device", "precision", "deterministic", "compiled", "words", "data.")
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def plan(
     if opened is not None:
         config, origins = settle(layers.seeing(opened), outline.count)
         opened = replace(opened, side=config.data.side)
+    _check_words(config, opened)
     return Plan(config, source, outline, opened, origins, {})
 
 
@@ -166,6 +167,18 @@ def _check_kind(source: Source, config: RunConfig) -> None:
             f"{method} groups features: with images, say what makes them by --backbone hf:NAME, timm:NAME, a file of "
             "weights or a run; or give an .npz with `features`"
         )
+
+
+def _check_words(config: RunConfig, backbone: Pretrained | None) -> None:
+    """Raise a UsageError where words are given that nothing can read."""
+    if not config.words or (
+        backbone is not None and backbone.reader and method_type(config.method).inputs == "features"
+    ):
+        return
+    raise UsageError(
+        f"--words are read by a CLIP that is taken as it is, and {config.method} on {config.backbone} is none: add "
+        "--method kmeans --backbone hf:openai/clip-vit-base-patch32, or leave --words out"
+    )
 
 
 def _differing(saved: RunConfig, wanted: RunConfig, said: Told) -> dict[str, tuple[Any, Any]]:

@@ -33,3 +33,4 @@ class Request:
     image_column: str | None = None
     label_column: str | None = None
     channels: str | None = None
+    words: tuple[str, ...] | None = None

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from coterie.report.selection import Selection
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
+from coterie.runs.words import Word, Words
 
 # Bytes of all pictures in galleries; those beyond are shown from the sheets.
 _BUDGET = 1_800_000
@@ -44,6 +45,7 @@ class Card:
     outliers: int
     majority: str
     purity: float
+    words: Sequence[Word]
     typical: list[Picture]
     doubtful: list[Picture]
     outlying: list[Picture]
@@ -55,8 +57,14 @@ def make_cards(
     thumbnails: Thumbnails,
     palette: Sequence[str],
     standing: npt.NDArray[np.int64],
+    words: Words = (),
 ) -> list[Card]:
-    """A card for each cluster with members; `standing` (N,) tells by how many pictures each row is shown."""
+    """A card for each cluster with members.
+
+    Args:
+        standing: (N,) by how many pictures each row is shown.
+        words: suggested for each cluster, if any are.
+    """
     affordable = _affordable(selection, thumbnails)
 
     def pictures(rows: Sequence[int]) -> list[Picture]:
@@ -79,6 +87,7 @@ def make_cards(
                 outliers=int(assignments.outlier[rows].sum()),
                 majority=majority,
                 purity=purity,
+                words=words[cluster] if cluster < len(words) else (),
                 typical=pictures(picks.typical),
                 doubtful=pictures(picks.doubtful),
                 outlying=pictures(picks.outlying),

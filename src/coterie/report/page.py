@@ -29,6 +29,7 @@ from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
 from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
+from coterie.runs.words import as_json, checked_words
 from coterie.text import printable
 from coterie.untrusted import read_matrix
 
@@ -56,6 +57,7 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
     selection = select(assignments, embeddings, standing)
     rows = shown_rows(standing, [row for picks in selection.values() for row in picks.rows])
     atlas = make_atlas(embeddings[rows])
+    words = checked_words(summary.get("words", []), summary["clusters"])
     script = _script()
     page = _environment().get_template("page.html.j2")
     html = page.render(
@@ -63,7 +65,7 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
         title=PurePosixPath(config.data.source).name or config.data.source,
         source=shown_name(config.data.source),
         made=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M"),
-        cards=make_cards(assignments, selection, thumbnails, palette, standing),
+        cards=make_cards(assignments, selection, thumbnails, palette, standing, words),
         map=map_of_embeddings(atlas.places, assignments.clusters[rows], palette, given=embeddings.shape[1] == 2),
         animation=_animation(folder),
         agreement=_agreement(assignments),
@@ -74,7 +76,7 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
         pixelated=config.data.side <= PIXEL_ART,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
-        content=page_content(assignments, rows, atlas, sheets, standing),
+        content={**page_content(assignments, rows, atlas, sheets, standing), "words": as_json(words)},
         sheets=[] if sheets is None else [base64.b64encode(image).decode("ascii") for image in sheets.images],
     )
     write_text(folder.report, html)

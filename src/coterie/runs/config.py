@@ -94,6 +94,7 @@ class RunConfig:
         device, precision: as `coterie.train.runtime` resolved them.
         deterministic: the same result every time also on an accelerator.
         compiled: the encoder goes through torch's compiler.
+        words: that a CLIP may suggest as names of groups; none for those of ImageNet's classes.
     """
 
     method: str
@@ -108,11 +109,14 @@ class RunConfig:
     precision: str
     deterministic: bool = False
     compiled: bool = False
+    words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.clusters < 2:
             raise UsageError(f"-k: ask for at least 2 clusters, not {self.clusters}")
         self._check_backbone()
+        if len(self.words) == 1:
+            raise UsageError("--words: one word fits every image as well as any other: give some more")
         if self.seed < 0:
             raise UsageError(f"--seed must not be negative, got {self.seed}")
 

@@ -18,6 +18,7 @@ from coterie.data.reading.depth import Scale
 from coterie.methods import Method, build_method
 from coterie.nn.pretrained import Architecture, Pretrained, build
 from coterie.processes import ALONE, Processes
+from coterie.runs.words import Words
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Model:
         precision: of the backbone, "float32" or "bfloat16".
         backbone: what makes features of images, frozen, for a method on features that was given images.
         scale: black and white of images of more than eight bits, as those learnt from had them; empty where none had.
+        words: suggested for each group, where the backbone knows words.
     """
 
     blueprint: Blueprint
@@ -88,6 +90,7 @@ class Model:
     precision: str
     backbone: Pretrained | None = None
     scale: Scale = ()
+    words: Words = ()
 
     def embed(self, rows: Rows, *, on_rows: Callable[[int], None] = lambda _: None) -> Embedded:
         """Embeddings of every image or feature vector of this model's shape."""

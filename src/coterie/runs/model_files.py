@@ -19,6 +19,7 @@ from coterie.nn.pretrained.own_runs import check_shape
 from coterie.nn.pretrained.saved import BACKBONE_FILES, check_fits, load_backbone, save_backbone, write_tensors
 from coterie.runs.config import NO_BACKBONE
 from coterie.runs.model import Blueprint, Model
+from coterie.runs.words import as_json, checked_words
 from coterie.train.runtime import choose_runtime
 from coterie.untrusted import read_json
 
@@ -55,6 +56,7 @@ def save_model(model: Model, folder: Path) -> None:
         "normalisation": None if model.normalisation is None else plain(model.normalisation),
         "scale": list(model.scale),
         "precision": model.precision,
+        "words": as_json(model.words),
     }
     write_json(folder / DESCRIPTION, description)
 
@@ -88,6 +90,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         method = blueprint.build()
         method.load_state_dict(weights)
         scale = coerce(description.get("scale", []), tuple[float, ...], where="scale")
+        words = checked_words(description.get("words", []), blueprint.clusters)
         chosen = precision or _precision(device, description["precision"])
     except UsageError as error:
         raise CoterieError(f"the model in {folder} cannot be used: {error}") from None
@@ -102,7 +105,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     groups = Groups(**parts, outlier_score=outlier_score, metric=method.metric)
     frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
     backbone = load_backbone(folder / _BACKBONE) if frozen else None
-    return Model(blueprint, method, normalisation, groups, chosen, backbone, scale)
+    return Model(blueprint, method, normalisation, groups, chosen, backbone, scale, words)
 
 
 def saved_files(folder: Path) -> dict[str, Path]:

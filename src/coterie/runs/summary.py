@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from coterie.runs.words import checked_words
+
 _TEXTS = ("method", "device", "precision")
 _COUNTS = ("images", "skipped", "clusters", "outliers", "epochs", "seed")
 _SCORES = ("acc", "nmi", "ari")
@@ -37,6 +39,7 @@ def checked_summary(values: Any) -> dict[str, Any]:
         raise ValueError("a count is none")
     if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers):
         raise ValueError("a number is none")
+    checked_words(values.get("words", []), values["clusters"])
     return values
 
 

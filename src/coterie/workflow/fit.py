@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from coterie.config import shortened
 from coterie.errors import UsageError
 from coterie.listener import Listener
 from coterie.plan import Plan, Request, plan
@@ -129,10 +130,16 @@ def _planned_and_read(
 def _check_agreed(planned: Plan, folder: RunFolder) -> None:
     """Raise a UsageError that names the settings in which a request and the run it would resume differ."""
     if planned.differing:
-        told = " and ".join(f"{name} {was}, not {wants}" for name, (was, wants) in planned.differing.items())
+        told = " and ".join(
+            f"{name} {_short(was)}, not {_short(wants)}" for name, (was, wants) in planned.differing.items()
+        )
         raise UsageError(
             f"{folder.root} was started with {told}: leave that option out to resume, or give another --out"
         )
+
+
+def _short(value: Any) -> Any:
+    return shortened(value) if isinstance(value, list) else value
 
 
 @contextlib.contextmanager

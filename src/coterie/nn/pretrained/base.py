@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from coterie.errors import UsageError
+from coterie.nn.pretrained.vocabulary import Reader, Vocabulary, imagenet_words
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Of any image: a description of unknown origin is not to fill the memory.
@@ -44,7 +46,8 @@ class Pretrained:
         backbone: images (n, C, S, S) to features (n, `backbone.features`); on the CPU, in evaluation mode.
         side: S, of the images it was trained on or of those asked for; 0 where any will do.
         mean, deviation: of each channel in [0, 1], taken out of images before it sees them.
-        classifier: features (n, features) to logits (n, classes) of what it learnt, where the weights hold one.
+        vocabulary: what its features say in words, where that is known.
+        reader: makes a vocabulary of any words, where it is a CLIP as opened; it is not saved.
     """
 
     name: str
@@ -53,7 +56,8 @@ class Pretrained:
     side: int
     mean: tuple[float, ...] = IMAGENET_MEAN
     deviation: tuple[float, ...] = IMAGENET_DEVIATION
-    classifier: nn.Linear | None = None
+    vocabulary: Vocabulary | None = None
+    reader: Reader | None = None
 
     @property
     def channels(self) -> int:
@@ -64,6 +68,20 @@ class Pretrained:
         """The name without the way to it: where a file lies on this machine is nobody else's business."""
         prefix, colon, rest = self.name.rpartition(":")
         return f"{prefix}{colon}{Path(rest).resolve().name}" if Path(rest).exists() else self.name
+
+    def having_read(self, words: Sequence[str] = ()) -> Pretrained:
+        """With the vocabulary of these words, or of ImageNet's, and without its reader, if it has one.
+
+        Raises:
+            CoterieError: the reader's files are missing or damaged.
+        """
+        if self.reader is None:
+            return self
+        return replace(self, vocabulary=self.reader(words or imagenet_words()), reader=None)
+
+    def silent(self) -> Pretrained:
+        """Without vocabulary and reader: what it learns further, they do not know."""
+        return replace(self, vocabulary=None, reader=None)
 
 
 def width(backbone: nn.Module, name: str, channels: int, side: int) -> int:

@@ -85,5 +85,5 @@ _ROWS = (
     _lite(2, 260, 24_666_229, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
 )
 KNOWN = {row.name: row for row in _ROWS}
-# By the groups that partially whitened k-means finds by them at 224 pixels, see `docs/pretrained.md`; best first.
+# By the groups that k-means found by them, partially whitened, at 224 pixels, see `docs/pretrained.md`; best first.
 BEST = ("efficientnet-lite2", "efficientnet-lite1", "mobilenetv2", "efficientnet-lite0")

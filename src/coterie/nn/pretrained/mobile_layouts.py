@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from coterie.errors import UsageError
 from coterie.nn.backbones import build_backbone
@@ -49,7 +49,7 @@ def recognise_mobile(weights: Weights, where: str) -> str:
     Raises:
         UsageError: coterie has none.
     """
-    shapes = _shapes(split_classifier(weights)[0])
+    shapes = _shapes(without_classifier(weights))
     # Only in EfficientNets do kernels of 5×5 occur.
     lite = any(value.shape[-1] == 5 for value in weights.values() if value.ndim == 4)
     candidates = _LITES if lite else ("mobilenetv2",)
@@ -60,15 +60,9 @@ def recognise_mobile(weights: Weights, where: str) -> str:
     raise UsageError(f"{where} holds no network coterie knows, though its names are those of {' or '.join(candidates)}")
 
 
-def split_classifier(weights: Weights) -> tuple[Weights, nn.Linear | None]:
-    """The backbone's weights, and the classifier that came with them: features (n, D) to logits (n, classes)."""
-    backbone = {name: value for name, value in weights.items() if not name.startswith("classifier.")}
-    weight, bias = weights.get("classifier.weight"), weights.get("classifier.bias")
-    if weight is None or bias is None or weight.ndim != 2 or bias.shape != weight.shape[:1]:
-        return backbone, None
-    linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta").to_empty(device="cpu")
-    linear.load_state_dict({"weight": weight, "bias": bias})
-    return backbone, linear.requires_grad_(False)
+def without_classifier(weights: Weights) -> Weights:
+    """The backbone's weights alone."""
+    return {name: value for name, value in weights.items() if not name.startswith("classifier.")}
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -15,8 +16,11 @@ from coterie.errors import CoterieError
 from coterie.files import write_atomically, write_json
 from coterie.nn.pretrained.base import Architecture, Pretrained
 from coterie.nn.pretrained.building import build
+from coterie.nn.pretrained.vocabulary import Vocabulary
 
 BACKBONE_FILES = ("backbone.json", "backbone.safetensors")
+# Of what its features say in words, among its own tensors.
+_VOCABULARY = "vocabulary."
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -44,7 +48,12 @@ def save_backbone(pretrained: Pretrained, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CoterieError(f"{folder} cannot be made: {error.strerror}") from None
-    write_tensors(folder / "backbone.safetensors", pretrained.backbone.state_dict())
+    vocabulary = pretrained.vocabulary
+    tensors = dict(pretrained.backbone.state_dict())
+    if vocabulary is not None:
+        parts = {name: getattr(vocabulary, name) for name in ("weight", "bias", "projection")}
+        tensors |= {f"{_VOCABULARY}{name}": part for name, part in parts.items() if part is not None}
+    write_tensors(folder / "backbone.safetensors", tensors)
     write_json(
         folder / "backbone.json",
         {
@@ -53,6 +62,7 @@ def save_backbone(pretrained: Pretrained, folder: Path) -> None:
             "side": pretrained.side,
             "mean": list(pretrained.mean),
             "deviation": list(pretrained.deviation),
+            "words": [] if vocabulary is None else list(vocabulary.words),
         },
     )
 
@@ -67,6 +77,8 @@ def load_backbone(folder: Path) -> Pretrained:
         described = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))
         architecture = read(Architecture, described["architecture"])
         tensors = safetensors.torch.load_file(folder / "backbone.safetensors")
+        own = [name for name in tensors if name.startswith(_VOCABULARY)]
+        parts = {name.removeprefix(_VOCABULARY): tensors.pop(name).float() for name in own}
         check_fits(lambda: build(architecture), tensors)
         backbone = build(architecture)
         backbone.load_state_dict(tensors)
@@ -77,9 +89,17 @@ def load_backbone(folder: Path) -> Pretrained:
             int(described["side"]),
             tuple(described["mean"]),
             tuple(described["deviation"]),
+            _vocabulary(described, parts, backbone.features) if parts else None,
         )
     except CoterieError:
         raise
     except Exception as error:  # Half-written or tampered files raise nearly anything.
         reason = " ".join(str(error).split())[:200]
         raise CoterieError(f"the backbone in {folder} is damaged ({reason}): fit the model again") from None
+
+
+def _vocabulary(described: Mapping[str, Any], parts: Mapping[str, Tensor], features: object) -> Vocabulary:
+    found = Vocabulary(tuple(map(str, described["words"])), **parts)
+    if found.features != features:
+        raise ValueError("its words are of other features")
+    return found

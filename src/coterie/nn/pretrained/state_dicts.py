@@ -16,7 +16,7 @@ fits:
 
 What follows are torchvision's names (`conv1.weight`, `layer1.0.bn1.bias`, …), or the reference's, which number the
 parts of the network in order: 0 and 1 for the stem; the four stages from 4, or from 3 where the stem has no pooling, as
-in its networks for small images. A classifier `fc` and heads under other names are left out.
+in its networks for small images. torchvision's classifier `fc` gives names to groups; other heads are left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from coterie.errors import CoterieError, UsageError
 from coterie.nn.backbones import build_backbone
 from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, USUAL_SIDE, Architecture, Pretrained, width
 from coterie.nn.pretrained.known import KNOWN, Known
-from coterie.nn.pretrained.mobile_layouts import Weights, mobile_weights, recognise_mobile, split_classifier
+from coterie.nn.pretrained.mobile_layouts import Weights, mobile_weights, recognise_mobile, without_classifier
+from coterie.nn.pretrained.vocabulary import of_classifier
 from coterie.untrusted import check_growth
 
 _PREFIXES = (
@@ -71,11 +72,13 @@ def open_file(path: Path, side: int | None) -> Pretrained:
     architecture = Architecture("coterie", name, {"channels": channels, "side": side or _SMALL_SIDE})
     backbone = build(architecture)
     fit(backbone, weights, f"{path} looks like a {name}")
-    width(backbone.eval(), str(path), channels, side or _SMALL_SIDE)
+    features = width(backbone.eval(), str(path), channels, side or _SMALL_SIDE)
     mean, deviation = (
         values if channels == 3 else (sum(values) / 3,) * channels for values in (IMAGENET_MEAN, IMAGENET_DEVIATION)
     )
-    return Pretrained(str(path), architecture, backbone, side, mean, deviation)
+    plain = {key.removeprefix("module."): value for key, value in tensors.items()}
+    vocabulary = of_classifier(plain.get("fc.weight"), plain.get("fc.bias"), features)
+    return Pretrained(str(path), architecture, backbone, side, mean, deviation, vocabulary)
 
 
 def open_mobile(weights: Weights, row: Known, name: str, side: int | None) -> Pretrained:
@@ -94,10 +97,10 @@ def open_mobile(weights: Weights, row: Known, name: str, side: int | None) -> Pr
     settings = {"channels": len(row.mean), "side": side} | ({} if row.width == 1 else {"width": row.width})
     architecture = Architecture("coterie", row.name, settings)
     backbone = build(architecture)
-    own, classifier = split_classifier(weights)
-    fit(backbone, own, f"{name} looks like a {row.name}")
-    width(backbone.eval(), name, len(row.mean), side)
-    return Pretrained(name, architecture, backbone, side, row.mean, row.deviation, classifier)
+    fit(backbone, without_classifier(weights), f"{name} looks like a {row.name}")
+    features = width(backbone.eval(), name, len(row.mean), side)
+    vocabulary = of_classifier(weights.get("classifier.weight"), weights.get("classifier.bias"), features)
+    return Pretrained(name, architecture, backbone, side, row.mean, row.deviation, vocabulary)
 
 
 def build(architecture: Architecture) -> nn.Module:

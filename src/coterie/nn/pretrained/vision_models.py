@@ -24,6 +24,9 @@ from coterie.nn.pretrained.base import (
     width,
     without_chance,
 )
+from coterie.nn.pretrained.classifiers import vocabulary_of
+from coterie.nn.pretrained.reading import reader_of
+from coterie.nn.pretrained.vocabulary import Reader
 
 # Settings whose values go to timm as they are.
 _TIMMS = ("model_args", "backbone_kwargs")
@@ -73,7 +76,7 @@ def _same_draws(device: torch.device) -> Iterator[None]:
 def open_model(name: str, side: int | None) -> Pretrained:
     """The part of a model that sees, with its weights; see `open_pretrained`."""
     full_name = f"{PREFIX}{name}"
-    model, missing, processor = _load(name)
+    model, missing, processor, reader = _load(name)
     own = _side(processor)
     side = side or own
     settings = {
@@ -85,7 +88,9 @@ def open_model(name: str, side: int | None) -> Pretrained:
     settings["features"] = width(_wrapped(model, settings), full_name, 3, side)
     mean, deviation = _normalisation(processor)
     architecture = Architecture("transformers", name, settings)
-    return Pretrained(full_name, architecture, _wrapped(model, settings), side, mean, deviation)
+    backbone = _wrapped(model, settings)
+    vocabulary = vocabulary_of(_library(name), name, model.config, backbone, side)
+    return Pretrained(full_name, architecture, backbone, side, mean, deviation, vocabulary, reader)
 
 
 def build(architecture: Architecture) -> nn.Module:
@@ -104,8 +109,8 @@ def _library(name: str) -> Any:
     return require("transformers", extra="transformers", what=f"{PREFIX}{name}")
 
 
-def _load(name: str) -> tuple[Any, list[str], dict[str, Any]]:
-    """The model, the names of weights its file lacks, and what its preprocessor does to images."""
+def _load(name: str) -> tuple[Any, list[str], dict[str, Any], Reader | None]:
+    """The model, the names of weights its file lacks, what its preprocessor does to images, and a CLIP's reader."""
     transformers = _library(name)
     try:
         with quietly(), _without_bars(transformers):
@@ -123,13 +128,14 @@ def _load(name: str) -> tuple[Any, list[str], dict[str, Any]]:
     except Exception as error:  # Of a hub, a network, a disk and three libraries.
         raise CoterieError(f"{PREFIX}{name} cannot be loaded: {_explained(error)}") from None
     missing = sorted(told["missing_keys"])
+    reader = None if missing else reader_of(model.float().eval(), transformers, name)
     if hasattr(model, "vision_model"):  # A model of images and text: the part that sees is enough.
         model, prefix = model.vision_model, "vision_model."
         missing = [key.removeprefix(prefix) for key in missing if key.startswith(prefix)]
     lacking = [key for key in missing if "pooler" not in key]
     if lacking:
         raise CoterieError(f"{PREFIX}{name} lacks weights of its own architecture: {', '.join(lacking[:3])}")
-    return without_chance(model.float().eval()), missing, processor
+    return without_chance(model.float().eval()), missing, processor, reader
 
 
 def _explained(error: Exception) -> str:

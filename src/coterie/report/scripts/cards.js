@@ -48,8 +48,24 @@ function wire(group, card) {
     merge(group, target);
     goTo(target);
   });
+  offerWords(group, card.querySelector(".words"));
   card.querySelector(".mixed-box").addEventListener("change", (event) => markMixed(group, event.target.checked));
   card.querySelector(".all").addEventListener("click", () => showImagesOf(group));
+}
+
+// Suggested words become buttons: a click is as good as typing the name.
+function offerWords(group, place) {
+  const buttons = (place ? run.words[group] : []).map(({ word, share }) => {
+    const button = make("button", { type: "button" }, `${word} `, make("small", {}, percent(share)));
+    button.setAttribute("aria-label", `${word} ${percent(share)}, as a name for ${usualName(group)}`);
+    button.addEventListener("click", () => {
+      const now = rename(group, word);
+      if (now === group) cardsOf.get(group).querySelector("h3").focus({ preventScroll: true });
+      else goTo(now);
+    });
+    return button;
+  });
+  place?.replaceChildren(...buttons);
 }
 
 function goTo(group) {
@@ -87,6 +103,8 @@ function showCard(group, card) {
   card.querySelector(".title").textContent = name;
   card.querySelector(".badge").hidden = !isMixed(group);
   card.classList.toggle("is-mixed", isMixed(group));
+  const words = card.querySelector(".words");
+  if (words) words.hidden = isNamed(group);
   card.querySelector(".mixed-box").checked = isMixed(group);
   const field = card.querySelector(".name-field");
   field.value = isNamed(group) ? name : "";

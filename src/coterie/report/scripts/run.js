@@ -25,6 +25,7 @@ const run = {
   place: Float32Array.from(unpack(content.place, Uint16Array), (part) => part / NONE),
   neighbours: unpack(content.neighbours, Uint16Array),
   perImage: content.perImage,
+  words: content.words,
   sheets: content.sheets && { ...content.sheets, tile: unpack(content.sheets.tile, Uint16Array) },
 };
 

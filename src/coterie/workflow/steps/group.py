@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,14 @@ from torch import Tensor
 from coterie.cluster.groups import Grouping, by_size, fit_groups
 from coterie.cluster.kmeans import Metric, kmeans
 from coterie.data.base import Rows
+from coterie.data.feeding.features import Features
 from coterie.errors import CoterieError
 from coterie.failures import translating
 from coterie.methods import learns
 from coterie.processes import processes
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Embedded, Model, embed_rows
+from coterie.runs.words import Words, words_of_groups
 from coterie.seeding import generator
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.learn import Learnt, runtime_of
@@ -69,8 +71,18 @@ def group(
         model = Model(
             learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen, config.data.scale
         )
+        grouping = model.group(embedded)
+        model = replace(model, words=_words(rows, grouping, learnt, config.clusters))
         seconds = learnt.seconds + time.perf_counter() - began
-        return Fitted(model, embedded, model.group(embedded), seconds, learnt.held_out, counted)
+        return Fitted(model, embedded, grouping, seconds, learnt.held_out, counted)
+
+
+def _words(rows: Rows, grouping: Grouping, learnt: Learnt, n_clusters: int) -> Words:
+    """What the backbone's own features, which a head may have changed since, say of each group."""
+    vocabulary = None if learnt.frozen is None else learnt.frozen.vocabulary
+    if vocabulary is None or not isinstance(rows, Features):
+        return ()
+    return words_of_groups(vocabulary, torch.from_numpy(rows.values), grouping.clusters.cpu(), n_clusters)
 
 
 def _final_labels(embedded: Embedded, config: RunConfig, metric: Metric) -> Tensor:

@@ -21,6 +21,8 @@ from coterie.data.sources.kinds import unread
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.listener import Listener
 from coterie.methods import method_type
+from coterie.nn.pretrained import Pretrained
+from coterie.nn.pretrained.vocabulary import imagenet_words
 from coterie.plan import Plan, check_enough
 from coterie.runs.duplicates import told, write_duplicates
 from coterie.runs.folder import RunFolder
@@ -53,7 +55,9 @@ def read(plan: Plan, attempt: Attempt) -> Material:
         UsageError: nothing that can be read, or too little. ResourceError: the source went away meanwhile.
         CoterieError: the images are not those an earlier attempt learnt from.
     """
-    folder, config = attempt.folder, plan.config
+    folder, config, backbone = attempt.folder, plan.config, plan.backbone
+    if backbone is not None:
+        backbone = _having_read(backbone, plan, attempt.listener)
     store, skipped = _read(plan, attempt)
     check_enough(len(store), config.clusters)
     now = Manifest.of(store)
@@ -61,9 +65,8 @@ def read(plan: Plan, attempt: Attempt) -> Material:
     if folder is not None:
         _check_unchanged(now, attempt)
     counted = _counted(store, plan, attempt)
-    backbone = plan.backbone
     if not isinstance(store, Store) or not plan.on_features or backbone is None:
-        return Material(store, skipped, plan, counted)
+        return Material(store, skipped, replace(plan, backbone=backbone), counted)
     taken_out = normalisation_of(store, config.data.normalisation, backbone)
     backbone = replace(backbone, mean=taken_out.mean, deviation=taken_out.deviation)
     runtime = choose_runtime(config.device, config.precision, deterministic=config.deterministic)
@@ -97,6 +100,23 @@ def _counted(store: Rows, plan: Plan, attempt: Attempt) -> Counted:
         return None
     check_enough(len(counted), plan.config.clusters)
     return counted
+
+
+def _having_read(backbone: Pretrained, plan: Plan, listener: Listener) -> Pretrained:
+    """The backbone with the words that it may suggest for groups; without any where they would no longer fit it."""
+    if not plan.on_features:
+        return backbone.silent()
+    if backbone.reader is not None:
+        listener.note(
+            f"{backbone.label} reads {len(plan.config.words) or len(imagenet_words())} words, to suggest names"
+        )
+    try:
+        return backbone.having_read(plan.config.words)
+    except CoterieError as error:
+        if plan.config.words:
+            raise
+        listener.note(f"no names will be suggested: {error}")
+        return backbone.silent()
 
 
 def gather(source: Source, model: Model, listener: Listener) -> tuple[Rows, list[Skipped]]:

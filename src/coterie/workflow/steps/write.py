@@ -24,6 +24,7 @@ from coterie.runs.config import RunConfig
 from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.runs.model_files import save_model
+from coterie.runs.words import as_json
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import Fitted, cluster_embeddings
 from coterie.workflow.steps.pictures import take_pictures
@@ -87,6 +88,8 @@ def _summarise(config: RunConfig, rows: Rows, fitted: Fitted, *, skipped: int) -
             "python": platform.python_version(),
         },
     }
+    if fitted.model.words:
+        summary["words"] = as_json(fitted.model.words)
     if fitted.held_out is not None:
         summary["held_out"] = int(fitted.held_out.sum())
     if rows.labels is not None and (rows.labels >= 0).any():
