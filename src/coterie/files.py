@@ -76,6 +76,11 @@ def check_new(path: Path, option: str, *, force: bool) -> None:
         raise UsageError(f"{option}: {path} exists already: add --force to replace it, or give another name")
 
 
+def absolute(path: str | Path) -> str:
+    """A path from the root on; links in it are kept, as a person may turn them elsewhere."""
+    return os.path.abspath(path)  # noqa: PTH100
+
+
 def is_url(text: str) -> bool:
     """Whether `text` names something by a scheme, `s3://bucket/photos`, and not by a path on this machine."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.\-]*(::.*)?://", text) is not None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from coterie.data.reading.stored import stored_range, stored_size
 from coterie.data.sources.arrays import checked_keys, numbered_labels
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.extras import require
+from coterie.files import absolute
 from coterie.hub import PREFIX, quietly, reason
 
 
@@ -102,7 +102,7 @@ class HubSource(OneByOne):
 
     def _within(self, path: Path) -> bool:
         # The hub's cache holds links to where its files are.
-        found = [Path(os.path.abspath(path)), path.resolve()]  # noqa: PTH100
+        found = [Path(absolute(path)), path.resolve()]
         return any(place.is_relative_to(root) for place in found for root in self._roots or ())
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-from coterie.files import is_url
+from coterie.files import absolute, is_url
 from coterie.hub import PREFIX
 
 DIGITS = "sklearn:digits"
@@ -36,11 +35,6 @@ def is_digits(source: str) -> bool:
 def shown_name(source: str) -> str:
     """A full name as others may see it: of a path on this machine its last part."""
     return Path(source).name if Path(source).is_absolute() else source
-
-
-def absolute(path: str) -> str:
-    """From the root on; links in it are kept, as a person may turn them elsewhere."""
-    return os.path.abspath(path)  # noqa: PTH100
 
 
 def tell_twins(source: str, note: Callable[[str], None]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+from coterie.files import absolute
 from coterie.hub import PREFIX
 from coterie.nn.backbones import backbone_names
 from coterie.nn.pretrained.known import KNOWN
@@ -23,7 +23,7 @@ def full_name(name: str) -> str:
         return name
     prefix = PREFIX if name.startswith(PREFIX) else ""
     path = name.removeprefix(prefix)
-    return prefix + os.path.abspath(path) if path and Path(path).exists() else name  # noqa: PTH100
+    return prefix + absolute(path) if path and Path(path).exists() else name
 
 
 def tell_twins(name: str, note: Callable[[str], None]) -> None:

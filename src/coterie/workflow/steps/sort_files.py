@@ -14,6 +14,7 @@ from pathlib import Path
 from coterie.data.base import Skipped
 from coterie.data.sources.passed import SORTED_MARK
 from coterie.errors import CoterieError, UsageError
+from coterie.files import absolute
 from coterie.listener import Listener
 from coterie.runs.labelled import Labelled
 from coterie.text import printable
@@ -35,7 +36,8 @@ class Sorted:
 
 def check_target(target: Path) -> None:
     """Raise a UsageError unless `target` is a new or an empty folder: nothing is ever written over."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    # Whoever empties a folder of sorted files may not see the mark.
+    if target.exists() and (not target.is_dir() or any(path.name != SORTED_MARK for path in target.iterdir())):
         raise UsageError(f"{target} exists already and is not empty: give a new folder by --to")
 
 
@@ -114,7 +116,7 @@ def _placed(path: Path, folder: Path, taken: set[str], longest: int, *, link: bo
 def _place(path: Path, target: Path, *, link: bool) -> str | None:
     """Copy or link a file to a name that is free; returns why its source cannot be read, None where it could."""
     if link:
-        target.symlink_to(Path(os.path.abspath(path)))  # noqa: PTH100 - links in the path itself are kept.
+        target.symlink_to(absolute(path))
         return None
     try:
         source = path.open("rb")
