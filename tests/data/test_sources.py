@@ -115,7 +115,8 @@ def test_an_npz_with_names(tmp_path: Path) -> None:
     [
         ({"pictures": np.zeros((2, 8, 8), np.uint8)}, "no array 'images'"),
         ({"images": np.zeros((2, 8, 8), np.float32)}, "must be uint8"),
-        ({"images": np.zeros((2, 8), np.uint8)}, "shape"),
+        ({"images": np.zeros((2, 8), np.uint8)}, "is one image"),
+        ({"images": np.zeros((1, 2, 8, 8, 3), np.uint8)}, "shape"),
         ({"images": np.zeros((0, 8, 8), np.uint8)}, "no images"),
         ({"images": np.zeros((2, 8, 8, 2), np.uint8)}, "images of 2 channels: say which"),
         ({"images": np.zeros((2, 8, 8), np.uint8), "labels": [1]}, "labels of shape"),

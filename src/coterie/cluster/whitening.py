@@ -99,7 +99,7 @@ def between_neighbours(places: Tensor, neighbours: int) -> Tensor:
         neighbours: of each; less than half of all points.
     """
     count = min(len(places), _MOST)
-    sample = places[torch.linspace(0, len(places) - 1, count, dtype=torch.float64).long().to(places.device)]
+    sample = places[torch.arange(count, device=places.device) * (len(places) - 1) // max(1, count - 1)]
     neighbours = max(1, min(neighbours, (count - 1) // 2))
     _, near = nearest_neighbours(F.normalize(sample.float(), dim=1), neighbours + 1)
     total = torch.zeros_like(sample.T @ sample)
@@ -107,7 +107,7 @@ def between_neighbours(places: Tensor, neighbours: int) -> Tensor:
         difference = sample - sample[other]
         total += difference.T @ difference
     covariance = total / (2 * count * neighbours)
-    sphere = torch.eye(len(total), dtype=total.dtype, device=total.device) * covariance.diagonal().mean()
+    sphere = covariance.diagonal().mean().expand(len(total)).diag()
     return torch.lerp(covariance, sphere, _SHRINKAGE)
 
 
