@@ -49,7 +49,7 @@ def test_a_run_leaves_everything_behind(run: Path) -> None:
     names = {path.name for path in run.iterdir()}
     assert names == {
         "config.yaml", "summary.json", "metrics.jsonl", "assignments.csv", "embeddings.npy", "model", "checkpoint.pt",
-        "skipped.csv", "report.html", "thumbnails.npz",
+        "skipped.csv", "duplicates.csv", "report.html", "thumbnails.npz", "checksums.txt",
     }  # fmt: skip
     summary = json.loads((run / "summary.json").read_text())
     assert {"method", "images", "clusters", "seconds", "device", "versions", "acc", "nmi", "ari"} <= summary.keys()
@@ -271,6 +271,35 @@ def test_resuming_a_finished_run_changes_nothing(run: Path, pack: Path, capsys: 
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["assignments.csv", "embeddings.npy", "thumbnails.npz", "summary.json", "report.html", "model/model.safetensors"],
+)
+def test_results_that_were_lost_are_made_anew(
+    name: str, run: Path, pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in (run / "assignments.csv", run / "embeddings.npy")}
+    if name in ("assignments.csv", "summary.json"):
+        (run / name).write_bytes(b"damaged")
+        assert "repeat the run's command with --resume" in refused(["report", str(run)], capsys, code=1)
+    else:
+        (run / name).unlink()
+    assert main(["fit", str(pack), "-k", "3", *QUICK, "--out", str(run), "--resume"]) == 0
+    assert f"{run} lacks {name.partition('/')[0]}" in capsys.readouterr().err
+    assert main(["report", str(run), "--quiet"]) == 0
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_results_are_made_anew_of_the_same_images_only(
+    run: Path, pack: Path, blobs: tuple, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "thumbnails.npz").unlink()
+    np.savez(pack, images=blobs[0][1:])
+    assert main(["fit", str(pack), "-k", "3", *QUICK, "--out", str(run), "--resume"]) == 1
+    assert "1 image is gone (000059)" in capsys.readouterr().err
+    assert (run / "summary.json").is_file()
+
+
 def test_resuming_with_other_options_is_refused(run: Path, pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(["fit", str(pack), "-k", "4", "--epochs", "2", "--out", str(run), "--resume"], capsys)
     assert "clusters" in line
@@ -282,7 +311,7 @@ def test_resuming_with_other_images_is_refused(
     (run / "summary.json").unlink()
     np.savez(pack, images=255 - blobs[0], labels=blobs[1])
     line = refused(["fit", str(pack), "-k", "3", "--out", str(run), "--resume", "--quiet"], capsys, code=1)
-    assert "the images changed" in line
+    assert "60 images changed" in line
 
 
 def test_half_written_and_foreign_runs(

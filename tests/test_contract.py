@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import warnings
+from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -12,6 +17,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
@@ -112,6 +118,87 @@ def test_data_frames_where_pandas_is_there() -> None:
     fitted = KMeans(3).set_output(transform="pandas").fit(frame)
     assert fitted.feature_names_in_.tolist() == ["a", "b"]
     assert fitted.transform(frame).columns.tolist() == ["kmeans0", "kmeans1", "kmeans2"]
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array])
+def test_parameters_of_numpy_and_paths(kind: type, blobs: tuple, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("method: simclr")
+    options = {"hidden": kind(16), "projection": 8, "train.batch_size": torch.tensor(20), "crop": np.array([0.3, 1])}
+    given = Clusterer(
+        kind(3), epochs=kind(1), seed=kind(1), device=torch.device("cpu"), recipe=tmp_path / "mine.yaml",
+        options=options,
+    )  # fmt: skip
+    plain = clone(on_images()).set_params(
+        seed=1, recipe=str(tmp_path / "mine.yaml"), options={**QUICK, "crop": [0.3, 1.0]}
+    )
+    assert repr(clone(given)) == repr(given)
+    assert np.array_equal(given.fit(blobs[0]).embeddings_, plain.fit(blobs[0]).embeddings_)
+    points = make_blobs(60, centers=3, random_state=0)[0]
+    assert np.array_equal(KMeans(kind(3), seed=kind(0)).fit(points).labels_, KMeans(3, seed=None).fit(points).labels_)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reason"),
+    [
+        (KMeans(3.0), "n_clusters wants a whole number, got 3.0"),  # type: ignore[arg-type]
+        (KMeans(3, n_init="auto"), "n_init wants a whole number"),  # type: ignore[arg-type]
+        (GaussianMixture(3, seed=np.random.RandomState(0)), "seed wants a whole number"),
+        (Clusterer(3.0), "option 'clusters' wants int, got 3.0"),  # type: ignore[arg-type]
+        (Clusterer(3, options={"noise": object()}), "option 'noise'"),
+        (Clusterer(3, options=["noise"]), "options go by name"),  # type: ignore[arg-type]
+        (Clusterer(3, recipe=Path("absent.yaml")), "there is no recipe file absent.yaml"),
+    ],
+)
+def test_other_parameters_are_refused(estimator: Any, reason: str, blobs: tuple) -> None:
+    points = blobs[0] if isinstance(estimator, Clusterer) else blobs[0].reshape(60, -1).astype(float)
+    with pytest.raises(ValueError, match=reason):
+        estimator.fit(points)
+
+
+def test_searches_over_the_number_of_clusters(blobs: tuple) -> None:
+    grid = {"n_clusters": np.arange(2, 4)}
+    on_pictures = GridSearchCV(
+        on_images().set_params(method="simclr"), grid, cv=2, scoring="adjusted_rand_score", error_score="raise"
+    )
+    assert on_pictures.fit(*blobs).best_params_["n_clusters"] in (2, 3)
+    points, kinds = make_blobs(60, centers=3, cluster_std=0.2, random_state=0)
+    steps = make_pipeline(StandardScaler(), Clusterer(method="kmeans", device="cpu"))
+    whole = {f"clusterer__{name}": values for name, values in grid.items()}
+    search = GridSearchCV(steps, whole, cv=2, scoring="adjusted_rand_score", error_score="raise").fit(points, kinds)
+    assert search.best_params_ == {"clusterer__n_clusters": 3}
+    assert cross_val_score(search.best_estimator_, points, kinds, scoring="adjusted_rand_score", cv=2).min() == 1
+
+
+def test_another_process_loads_what_was_fitted(blobs: tuple, tmp_path: Path) -> None:
+    points = make_blobs(30, centers=3, random_state=0)[0]
+    fitted = {"images": on_images().fit(blobs[0]), "points": Clusterer(3, method="kmeans", device="cpu").fit(points)}
+    np.savez(tmp_path / "inputs.npz", images=blobs[0], points=points)
+    for name, estimator in fitted.items():
+        joblib.dump(estimator, tmp_path / f"{name}.joblib")
+    code = (
+        "import joblib, numpy\n"
+        "inputs = numpy.load('inputs.npz')\n"
+        "for name in inputs:\n"
+        "    loaded = joblib.load(name + '.joblib')\n"
+        "    assert (loaded.predict(inputs[name]) == loaded.labels_).all()\n"
+        "    print(loaded.labels_.tolist())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert told.split("\n")[:2] == [str(fitted[name].labels_.tolist()) for name in ("images", "points")]
+
+
+def test_data_frames_of_features_where_pandas_is_there() -> None:
+    pandas = pytest.importorskip("pandas")
+    rows = [f"row{place}" for place in range(30)]
+    frame = pandas.DataFrame(make_blobs(30, centers=3, random_state=0)[0], columns=["a", "b"], index=rows)
+    fitted = Clusterer(3, method="kmeans", device="cpu").set_output(transform="pandas").fit(frame)
+    assert fitted.feature_names_in_.tolist() == ["a", "b"]
+    assert fitted.transform(frame).index.tolist() == rows
+    assert np.array_equal(fitted.predict(frame), fitted.labels_)
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.predict(frame[["b", "a"]])
+    with pytest.raises(ValueError, match="propos learns from images, and this source holds features"):
+        on_images().fit(frame)
 
 
 def test_kmeans_scores_and_distances_are_scikit_learns() -> None:

@@ -14,6 +14,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 
 from coterie.cluster.estimator import NotFitted, checked_array
+from coterie.config import plain
 from coterie.data.base import Rows, Source
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
@@ -21,17 +22,21 @@ from coterie.files import write_text
 from coterie.listener import Listener
 from coterie.methods import Method, method_name, method_type
 from coterie.plan import Request, plan
+from coterie.plan.words import as_settings
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
-from coterie.runs.model_files import load_model, save_model
+from coterie.runs.model_files import DESCRIPTION, load_model, save_model
 from coterie.runs.words import Words
+from coterie.surroundings import in_surroundings
 from coterie.workflow.export import export
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
-from coterie.workflow.steps.read import gather, read
+from coterie.workflow.steps.read import gather, once, read
 
+# Parameters a request has by the same names.
+_PASSED_ON = ("recipe", "epochs", "size", "precision", "seed", "backbone")
 Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 
 
@@ -51,7 +56,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
         epochs: passes over the data; None chooses from their number.
         size: pixels of the square each image becomes; None chooses from the data.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", "mps" (Apple) or "xpu" (Intel).
         precision: "auto", "float32" or "bfloat16".
         seed: same seed, same machine, same result.
         backbone: what looks at the images: one of coterie's own by name, or a pretrained one: `hf:NAME`, `timm:NAME`, a
@@ -80,6 +85,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     seed: int = 0
     backbone: str | None = None
 
+    @in_surroundings
     def fit(self, X: Images, y: object = None, *, listener: Listener | None = None) -> Clusterer:  # noqa: ARG002, N803
         """Learn from images X; `y` is ignored, `listener` hears of the progress.
 
@@ -88,23 +94,18 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         """
         request = Request(
             source=str(X) if isinstance(X, (str, Path)) else "array",
-            clusters=self.n_clusters,
+            clusters=plain(self.n_clusters),
             method=method_name(self.method) if isinstance(self.method, type) else self.method,
-            recipe=self.recipe,
-            settings=tuple(f"{name}={_yaml(value)}" for name, value in (self.options or {}).items()),
-            epochs=self.epochs,
-            size=self.size,
-            device=self.device,
-            precision=self.precision,
-            seed=self.seed,
-            backbone=self.backbone,
+            settings=as_settings(self.options),
+            device=str(self.device),
+            **{name: plain(getattr(self, name)) for name in _PASSED_ON},
         )
         attempt = Attempt(listener or Listener())
         source = None if isinstance(X, (str, Path)) else self._open(X, learning=True)
         material = read(plan(request, source=source, note=attempt.note), attempt)
         rows, planned, self.skipped_ = material.rows, material.plan, material.skipped
-        learnt = learn(planned.config, rows, planned.backbones, attempt)
-        fitted = group(planned.config, rows, learnt, attempt)
+        learnt = learn(planned.config, once(rows, material.counted, None), planned.backbones, attempt)
+        fitted = group(planned.config, rows, learnt, attempt, material.counted)
         self.model_ = fitted.model
         self.embeddings_ = fitted.embedded.embeddings.cpu().numpy()
         self._take(Assignments.of(rows.keys, fitted.grouping))
@@ -114,20 +115,30 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         """The clusters (N,) of images; files that cannot be read are left out, see `assign`."""
         return self.assign(X).clusters
 
+    @in_surroundings
     def transform(self, X: Images) -> npt.NDArray[np.float32]:  # noqa: N803
         """Embeddings (N, d) of images, of unit length where the method compares them by direction."""
         model = self._fitted()
         embeddings: npt.NDArray[np.float32] = model.embed(self._rows(X)).embeddings.cpu().numpy()
         return embeddings
 
+    @in_surroundings
     def assign(self, X: Images) -> Assignments:  # noqa: N803
         """Clusters of images with their keys, confidence and outliers."""
         model, rows = self._fitted(), self._rows(X)
         return Assignments.of(rows.keys, model.group(model.embed(rows)))
 
+    @in_surroundings
     def save(self, path: str | Path) -> None:
-        """Write the model and the assignments into the folder `path`; `coterie.load` reads them."""
+        """Write the model and the assignments into the folder `path`; `coterie.load` reads them.
+
+        Raises:
+            UsageError: a run lies there, or a table that is not of a saved model.
+        """
         folder = RunFolder(Path(path))
+        own = (folder.model / DESCRIPTION).is_file()
+        if folder.config.is_file() or (folder.assignments.is_file() and not own):
+            raise UsageError(f"{path} holds a run or another table: give another folder")
         save_model(self._fitted(), folder.model)
         if hasattr(self, "labels_"):  # A model from elsewhere may have come without.
             table = Assignments(
@@ -135,6 +146,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             )
             write_text(folder.assignments, table.to_csv())
 
+    @in_surroundings
     def export(self, *, pixels: str = "uint8", force: bool = False, **targets: str | Path) -> list[Path]:
         """Write the model and the assignments in formats that other programs read, as `coterie export` does.
 
@@ -165,11 +177,21 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             images = images.cpu().numpy()
         if isinstance(images, (str, Path)):
             return open_source(images)
-        if self._takes_features or (not learning and isinstance(images, np.ndarray) and images.ndim == 2):
+        # A data frame holds features, as a matrix of floats does.
+        framed = hasattr(images, "columns") or (
+            not learning and isinstance(images, np.ndarray) and images.ndim == 2 and images.dtype != np.uint8
+        )
+        if self._takes_features or framed:
             return open_source(checked_array(self, images, reset=learning, least=2 if learning else 1))
         if not isinstance(images, np.ndarray):
             raise UsageError(f"images come as a folder, an .npz file, hf:NAME or an array, not {type(images).__name__}")
-        return open_source(images)
+        if not learning and images.ndim == 3 and len(images) == 3 == self._fitted().input_shape[0]:
+            raise UsageError(
+                f"{images.shape} may be one image in colour, or three grey ones: put its channels last and give "
+                "image[None], or grey ones as images[..., None]"
+            )
+        by_channels = images.ndim == 4 and images.shape[3] not in (1, 3, 4) and images.dtype == np.uint8
+        return open_source(images, channels="all" if by_channels else "")
 
     @property
     def words_(self) -> Words:
@@ -204,6 +226,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         return hasattr(self, "model_")
 
 
+@in_surroundings
 def load(path: str | Path, *, device: str = "auto") -> Clusterer:
     """The clusterer in a run's folder, or in one that `Clusterer.save` wrote. Nothing in it is executed.
 
@@ -217,10 +240,3 @@ def load(path: str | Path, *, device: str = "auto") -> Clusterer:
     if folder.assignments.is_file():
         clusterer._take(Assignments.read(folder.assignments))
     return clusterer
-
-
-def _yaml(value: Any) -> str:
-    import yaml
-
-    value = value.item() if isinstance(value, np.generic) else value
-    return str(yaml.safe_dump(value, default_flow_style=True)).removesuffix("\n").removesuffix("\n...")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 import reprlib
 import types
 from collections.abc import Mapping
@@ -11,6 +13,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from coterie.errors import UsageError, unknown
 
 T = TypeVar("T")
+# What settings are called that are divided by, or say how large or how often something is.
+_POSITIVE = ("temperature", "hidden", "projection", "dimensions", "layers", "alpha", "n_init")
 # A value of a few hundred bytes of YAML may be endless when it is written out.
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
@@ -38,14 +42,45 @@ def read(config_type: type[T], values: Mapping[str, Any], *, where: str = "") ->
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
             raise UsageError(f"option '{_path(where, name)}' is missing")
-    return config_type(**{name: coerce(value, hints[name], where=_path(where, name)) for name, value in values.items()})
+    config = config_type(
+        **{name: coerce(value, hints[name], where=_path(where, name)) for name, value in values.items()}
+    )
+    for name in values:
+        _check_sign(getattr(config, name), fields[name].default, _path(where, name))
+    return config
+
+
+def _check_sign(value: Any, default: Any, where: str) -> None:
+    """Raise a UsageError for a number below 0 where the default is none, or 0 where nothing can be made of it.
+
+    A configuration's own checks come first, and say more.
+    """
+    numbers = value if isinstance(value, tuple) and isinstance(default, tuple) and default else (value,)
+    kinds = (int, float)
+    if not all(isinstance(number, kinds) for number in (*numbers, default if not isinstance(default, tuple) else 0)):
+        return
+    positive = where.rpartition(".")[2].endswith(_POSITIVE)
+    if any(number < 0 or (positive and number == 0) for number in numbers):
+        shown = list(value) if isinstance(value, tuple) else value
+        raise UsageError(f"option '{where}' must {'be above 0' if positive else 'not be negative'}, got {shown}")
 
 
 def plain(config: Any) -> Any:
-    """The inverse of `read`: nested dictionaries and lists that YAML and JSON can hold."""
+    """The inverse of `read`: nested dictionaries and lists that YAML and JSON can hold.
+
+    Numbers and arrays of numpy and torch become Python's, paths strings.
+    """
     if dataclasses.is_dataclass(config):
         return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
-    return [plain(value) for value in config] if isinstance(config, (tuple, list)) else config
+    if isinstance(config, Mapping):
+        return {str(name): plain(value) for name, value in config.items()}
+    if isinstance(config, (tuple, list, range)):
+        return [plain(value) for value in config]
+    if isinstance(config, str):
+        return str(config)
+    if isinstance(config, os.PathLike):
+        return os.fspath(config)
+    return config.tolist() if hasattr(config, "tolist") else config
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -59,6 +94,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def coerce(value: Any, hint: Any, *, where: str) -> Any:
     """`value` as the type `hint` wants it, where that loses nothing; otherwise a UsageError."""
+    value = value if dataclasses.is_dataclass(value) else plain(value)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
@@ -90,9 +126,12 @@ def _coerce_float(value: Any, where: str) -> float:
     if isinstance(value, bool):
         raise _wrong(value, "a number", where)
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         raise _wrong(value, "a number", where) from None
+    if not math.isfinite(number):
+        raise _wrong(value, "a finite number", where)
+    return number
 
 
 def shortened(value: Any) -> str:

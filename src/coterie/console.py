@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -17,12 +17,17 @@ from coterie.evaluate.choose_k import Choice
 from coterie.evaluate.probe import ProbeScores
 from coterie.evaluate.reliability import Reliability
 from coterie.evaluate.stability import Stability
+from coterie.files import to_json
 from coterie.plan import Plan
 from coterie.plan.announce import as_json as plan_as_json
 from coterie.plan.announce import short, takes
 from coterie.runs.words import checked_words
+from coterie.streams import Results
 from coterie.text import in_one_line, printable
 from coterie.workflow.apply import Applied
+
+# Results are never cut to a terminal's width, which programs that pass them on may even say is none.
+_WIDE = 10_000
 
 # As many groups as one still reads in a terminal.
 _MOST_GROUPS = 40
@@ -39,7 +44,11 @@ class _Console(Console):
 
 def results() -> Console:
     """Standard output, for what was asked for."""
-    return _Console(highlight=False, soft_wrap=True)
+    return _Console(file=cast(TextIO, Results()), width=_WIDE, highlight=False, soft_wrap=True, emoji=False)
+
+
+def _print_json(value: Any, out: Console) -> None:
+    out.print(to_json(value, plain=True), markup=False, soft_wrap=True)
 
 
 def print_comparison(summary: dict[str, Any], out: Console) -> None:
@@ -114,7 +123,7 @@ def _print_reliability(found: Reliability, out: Console) -> None:
 def print_stability(found: Stability, out: Console, *, as_json: bool = False) -> None:
     """How far runs with several seeds agree, and each cluster's overlap; or as JSON."""
     if as_json:
-        out.print(json.dumps(asdict(found)), markup=False)
+        _print_json(asdict(found), out)
         return
     seeds = ", ".join(str(seed) for seed in found.seeds)
     out.print(f"mean ARI [bold]{found.ari:.3f}[/] ({min(found.pairs):.3f} to {max(found.pairs):.3f}), seeds {seeds}")
@@ -145,7 +154,7 @@ def print_applied(applied: Applied, to: Path | None, out: Console) -> None:
 def print_probe(scores: ProbeScores, out: Console, *, as_json: bool = False) -> None:
     """Linear evaluation on one line, or as JSON."""
     if as_json:
-        out.print(json.dumps(asdict(scores)), markup=False)
+        _print_json(asdict(scores), out)
         return
     out.print(
         f"linear top-1 {scores.top1:.4f}  top-5 {scores.top5:.4f}  kNN {scores.knn:.4f}  "
@@ -162,7 +171,7 @@ def print_result(result: Result, out: Console) -> None:
 def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None:
     """A recommended number of clusters with its reason, and the criteria as a table; or as JSON."""
     if as_json:
-        out.print(json.dumps(asdict(choice)), markup=False)
+        _print_json(asdict(choice), out)
         return
     out.print(f"[bold]{choice.recommended}[/] groups: {choice.reason}")
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -183,7 +192,7 @@ def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None
 def print_plan(plan: Plan, out: Console, *, as_json: bool) -> None:
     """Every setting with its origin, and what the run would take."""
     if as_json:
-        out.print(json.dumps(plan_as_json(plan), ensure_ascii=False), markup=False, soft_wrap=True)
+        _print_json(plan_as_json(plan), out)
         return
     for line in short(plan):
         out.print(line, markup=False)

@@ -74,7 +74,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _out_of_memory(text: str) -> ResourceError:
-    on_device = re.search(r"CUDA|HIP|CUBLAS|GPU", text) is not None
+    on_device = re.search(r"CUDA|HIP|CUBLAS|GPU|MPS|XPU", text) is not None
     asked = _AMOUNT.search(text)
     more = f" ({_readable(asked.group(1))} more were wanted)" if asked else ""
     return ResourceError(f"out of {'GPU ' if on_device else ''}memory{more}: {_LESS_MEMORY}; or free some")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from coterie.errors import UsageError
 from coterie.failures import translated
 
 _PART = ".part"
@@ -50,7 +52,33 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """`write_atomically` for JSON a person can read."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, to_json(value, indent=2) + "\n")
+
+
+def to_json(value: Any, *, indent: int | None = None, plain: bool = False) -> str:
+    """JSON as every reader takes it: a number that is not finite is null; `plain` is so in any encoding."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=plain, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_new(path: Path, option: str, *, force: bool) -> None:
+    """Raise a UsageError if something lies at `path` already, unless it is to be replaced."""
+    if path.is_dir():
+        raise UsageError(f"{option}: {path} is a folder: give the name of a file")
+    if path.exists() and not force:
+        raise UsageError(f"{option}: {path} exists already: add --force to replace it, or give another name")
+
+
+def absolute(path: str | Path) -> str:
+    """A path from the root on; links in it are kept, as a person may turn them elsewhere."""
+    return os.path.abspath(path)  # noqa: PTH100
 
 
 def is_url(text: str) -> bool:

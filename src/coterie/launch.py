@@ -5,25 +5,33 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from coterie.errors import CoterieError, UsageError
+from coterie.streams import Words
 
 # The others wait as long as the first one reads the images.
 _PATIENCE = timedelta(hours=24)
+# Until all have come; a launcher starts them together, but one that is not there will never be.
+_MEETING_SECONDS = 600.0
+# When it is said who is waited for; how long one try to reach the first takes, and how often it is looked who came.
+_SILENT_SECONDS, _TRY, _EVERY_SECONDS = 2.0, timedelta(seconds=1), 0.05
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What a launcher tells a process: its place among all and on its node, and where to meet."""
+    """What a launcher tells a process: its place among all and on its node, where to meet, and in which variable."""
 
     rank: int
     count: int
     local: int
     host: str
     port: int
+    variable: str = "WORLD_SIZE"
 
 
 def launched(environment: Mapping[str, str]) -> Launch | None:
@@ -49,6 +57,7 @@ def launched(environment: Mapping[str, str]) -> Launch | None:
                 int(environment.get("SLURM_LOCALID", "0")),
                 environment.get("MASTER_ADDR") or first_host(environment["SLURM_STEP_NODELIST"]),
                 int(environment.get("MASTER_PORT") or 20_000 + int(environment.get("SLURM_JOB_ID", "0")) % 20_000),
+                "SLURM_STEP_NUM_TASKS",
             )
     except (KeyError, ValueError) as error:
         raise UsageError(f"the launcher's environment is incomplete or odd: {error}") from None
@@ -86,13 +95,10 @@ def joined() -> Iterator[None]:
         torch.cuda.set_device(launch.local % torch.cuda.device_count())
         backend = "cpu:gloo,cuda:nccl"
     try:
-        dist.init_process_group(
-            backend,
-            init_method=f"tcp://{launch.host}:{launch.port}" if "TORCHELASTIC_RUN_ID" not in os.environ else "env://",
-            rank=launch.rank,
-            world_size=launch.count,
-            timeout=_PATIENCE,
-        )
+        store = _met(launch)
+        dist.init_process_group(backend, store=store, rank=launch.rank, world_size=launch.count, timeout=_PATIENCE)
+    except CoterieError:
+        raise
     except (RuntimeError, ValueError) as error:
         where = f"{launch.host}:{launch.port}"
         raise CoterieError(f"the other processes could not be met at {where}: {str(error).splitlines()[0]}") from None
@@ -101,3 +107,61 @@ def joined() -> Iterator[None]:
     finally:
         # Without waiting for anyone: those that are left notice by themselves.
         dist.destroy_process_group()
+
+
+def _met(launch: Launch) -> Any:
+    """Where the processes of a run meet, once all have come; a signal is heard meanwhile.
+
+    Raises:
+        CoterieError: some have not come.
+    """
+    from torch import distributed as dist
+
+    began, told = time.monotonic(), False
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store: Any = None
+    come = 0
+    while come < launch.count:
+        if store is None:
+            store = _store(launch)
+            if store is not None:
+                store = dist.PrefixStore(f"coterie/{attempt}", store)  # type: ignore[attr-defined]
+                store.set(f"come/{launch.rank}", "1")
+        else:
+            come = sum(store.check([f"come/{rank}"]) for rank in range(launch.count))
+        waited = time.monotonic() - began
+        if waited > _MEETING_SECONDS:
+            raise CoterieError(f"{_missing(launch, come)} did not come within {_MEETING_SECONDS / 60:.0f} minutes")
+        if waited > _SILENT_SECONDS and not told and come < launch.count:
+            told = True
+            Words().write(f"waiting for {_missing(launch, come)}\n")
+        if come < launch.count:
+            time.sleep(_EVERY_SECONDS)
+    store.set_timeout(_PATIENCE)
+    return store
+
+
+def _store(launch: Launch) -> Any:
+    """What the first process, or torchrun's agent, keeps; None while it cannot be reached."""
+    from torch import distributed as dist
+
+    kept_by_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    first = launch.rank == 0 and not kept_by_agent
+    try:
+        return dist.TCPStore(  # type: ignore[attr-defined]
+            launch.host, launch.port, is_master=first, timeout=_TRY, wait_for_workers=False
+        )
+    except dist.DistStoreError:
+        return None
+    except RuntimeError:
+        if first:
+            raise
+        return None
+
+
+def _missing(launch: Launch, come: int) -> str:
+    others = launch.count - max(1, come)
+    return (
+        f"{others} other process{'es' * (others > 1)} of {launch.count} at {launch.host}:{launch.port}, as "
+        f"{launch.variable}={launch.count} says; for a run on its own, unset {launch.variable}"
+    )

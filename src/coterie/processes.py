@@ -73,6 +73,13 @@ class Processes:
         """Whether no process has a value that is NaN or infinite."""
         return bool(self.sum(torch.isfinite(values).logical_not().any().float()) == 0)
 
+    def most(self, value: Tensor) -> Tensor:
+        """The greatest value of all processes, of one in each."""
+        if self.count > 1:
+            value = value.clone()
+            _talk(lambda: dist.all_reduce(value, op=dist.ReduceOp.MAX))
+        return value
+
     def from_first(self, values: Tensor) -> Tensor:
         """What the first process has, in place of tensors of this shape elsewhere."""
         if self.count > 1:

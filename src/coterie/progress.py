@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -11,6 +12,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from coterie.listener import Listener
+from coterie.streams import Words
 from coterie.text import in_one_line
 
 # Seconds between lines where there is no terminal to draw on.
@@ -27,7 +29,9 @@ class ConsoleListener(Listener):
     read = True
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = console or Console(file=cast(TextIO, Words()), highlight=False, soft_wrap=True)
+        if self._console.width < 1:  # COLUMNS=0 says that nothing is known, and rich would show nothing.
+            self._console.width = 80
         self._live: Live | None = None
         self._stage = Stage("", 0, "")
         self._logged, self._told = 0.0, False
@@ -38,7 +42,7 @@ class ConsoleListener(Listener):
     def begin(self, stage: str, total: int, unit: str) -> None:
         self._stage = Stage(stage, total, unit)
         self._logged, self._told = time.monotonic(), False
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(self._stage, console=self._console, transient=True, refresh_per_second=8)
             self._live.start()
 
@@ -86,7 +90,7 @@ class Stage:
         self.done = 0
         self.words: tuple[str, ...] = ()
         self._began = time.monotonic()
-        self._spinner = Spinner("dots")
+        self._spinners = {True: Spinner("line"), False: Spinner("dots")}
 
     @property
     def seconds(self) -> float:
@@ -102,7 +106,7 @@ class Stage:
         return f"{clock(self.seconds / self.done * max(0, self.total - self.done))} left"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        spinner = self._spinner.render(console.get_time())
+        spinner = self._spinners[options.ascii_only].render(console.get_time())
         head = f"{spinner.plain if isinstance(spinner, Text) else ''} {self.name}"
         share = self.done / max(1, self.total)
         extras = [f"{share:.0%}", self._rate()] if self.done else []
@@ -111,8 +115,9 @@ class Stage:
         if line.cell_len + _BAR + 2 <= options.max_width:
             full = round(_BAR * min(1.0, share))
             line.append("  ")
-            line.append("━" * full, style="bar.complete")
-            line.append("━" * (_BAR - full), style="bar.back")
+            whole, empty = ("#", "-") if options.ascii_only else ("━", "━")
+            line.append(whole * full, style="bar.complete")
+            line.append(empty * (_BAR - full), style="bar.back")
         yield line
 
     def _rate(self) -> str:

@@ -40,7 +40,7 @@ class Plain(OneByOne):
     def identity(self) -> None:
         return None
 
-    def decode(self, place: int, side: int) -> np.ndarray:
+    def decode(self, place: int, side: int, scale: tuple[float, ...] = ()) -> np.ndarray:  # noqa: ARG002
         return np.full((side, side, 3), (place % 251, place % 13, place % 7), dtype=np.uint8)
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from coterie.data.base import Unreadable
-from coterie.data.reading.decode import decode_file, stored_size
+from coterie.data.reading import formats
+from coterie.data.reading.decode import decode_file
 from coterie.data.reading.pixels import fit_square
+from coterie.data.reading.stored import stored_size
 
 
 def save(image: Image.Image, path: Path, **options: object) -> Path:
@@ -154,3 +156,55 @@ def test_the_quick_resize_is_that_of_pillow(size: tuple[int, int]) -> None:
     # Large images are averaged by blocks first, which shifts a grid by less than a pixel of the result.
     assert difference.max() <= (3 if short <= 6 * 64 else 24)
     assert difference.mean() <= (0.6 if short <= 6 * 64 else 3)
+
+
+@pytest.mark.parametrize("kind", ["zTXt", "iTXt", "tEXt", "iCCP", "after"])
+def test_png_with_much_text_is_read(tmp_path: Path, kind: str) -> None:
+    image = Image.new("RGB", (8, 8), (200, 100, 50))
+    image.save(tmp_path / "plain.png")
+    plain, much = (tmp_path / "plain.png").read_bytes(), b"x" * 3_000_000
+    bodies = {
+        "zTXt": b"parameters\0\0" + zlib.compress(much),
+        "iTXt": b"parameters\0\1\0\0\0" + zlib.compress(much),
+        "tEXt": b"parameters\0" + much * 23,
+        "iCCP": b"profile\0\0" + zlib.compress(much),
+        "after": b"parameters\0\0" + zlib.compress(much),
+    }
+    name = b"zTXt" if kind == "after" else kind.encode()
+    chunk = struct.pack(">I", len(bodies[kind])) + name + bodies[kind]
+    chunk += struct.pack(">I", zlib.crc32(name + bodies[kind]))
+    place = plain.index(b"IEND") - 4 if kind == "after" else 33
+    path = tmp_path / "text.png"
+    path.write_bytes(plain[:place] + chunk + plain[place:])
+    assert decode_file(path, 8)[0, 0].tolist() == [200, 100, 50]
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow was built without AVIF")
+def test_avif_is_read_upright(tmp_path: Path) -> None:
+    image = Image.new("RGB", (32, 32), "blue")
+    image.paste("red", (0, 0, 16, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = decode_file(save(image, tmp_path / "turned.avif", exif=exif), 32)
+    np.testing.assert_allclose(pixels[2, 16], [255, 0, 0], atol=8)
+    np.testing.assert_allclose(pixels[29, 16], [0, 0, 255], atol=8)
+
+
+def test_heic_is_read_upright(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    image = Image.new("RGB", (64, 64), "blue")
+    image.paste("red", (0, 0, 32, 64))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pillow_heif.from_pillow(image).save(tmp_path / "turned.heic", exif=exif.tobytes())
+    pixels = decode_file(tmp_path / "turned.heic", 32)
+    np.testing.assert_allclose(pixels[2, 16], [255, 0, 0], atol=8)
+    np.testing.assert_allclose(pixels[29, 16], [0, 0, 255], atol=8)
+
+
+def test_heic_without_its_decoder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "formats", lambda: ("JPEG", "PNG"))
+    with pytest.raises(Unreadable, match=r"an HEIC image: pip install 'coterie\[heic\]'"):
+        decode_file(io.BytesIO(b"\0\0\0\x18ftypheic" + b"\0" * 50), 8)
+    with pytest.raises(Unreadable, match="an AVIF image"):
+        decode_file(io.BytesIO(b"\0\0\0\x18ftypavif" + b"\0" * 50), 8)

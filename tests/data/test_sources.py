@@ -115,9 +115,10 @@ def test_an_npz_with_names(tmp_path: Path) -> None:
     [
         ({"pictures": np.zeros((2, 8, 8), np.uint8)}, "no array 'images'"),
         ({"images": np.zeros((2, 8, 8), np.float32)}, "must be uint8"),
-        ({"images": np.zeros((2, 8), np.uint8)}, "shape"),
+        ({"images": np.zeros((2, 8), np.uint8)}, "is one image"),
+        ({"images": np.zeros((1, 2, 8, 8, 3), np.uint8)}, "shape"),
         ({"images": np.zeros((0, 8, 8), np.uint8)}, "no images"),
-        ({"images": np.zeros((2, 8, 8, 2), np.uint8)}, "C of 1, 3 or 4"),
+        ({"images": np.zeros((2, 8, 8, 2), np.uint8)}, "images of 2 channels: say which"),
         ({"images": np.zeros((2, 8, 8), np.uint8), "labels": [1]}, "labels of shape"),
         ({"images": np.zeros((2, 8, 8), np.uint8), "keys": ["a", "a"]}, "'a' occurs more than once"),
         ({"images": np.zeros((2, 8, 8), np.uint8), "labels": [0.5, 1]}, "whole numbers or strings"),

@@ -170,13 +170,13 @@ REFUSED: dict[str, tuple[str, int, str, Knock]] = {
     "features from a run": (
         "fit images.npz --method lnscc -k 2 --backbone run --out new",
         1,
-        "the model in run/model is damaged",
+        "run/model is damaged",
         lambda p: intruders.pickled(p.run / "model" / "model.safetensors", p.marker),
     ),
     "backbone, a run": (
         f"{FIT} --backbone run",
         1,
-        "the model in run/model is damaged",
+        "run/model is damaged",
         lambda p: intruders.pickled(p.run / "model" / "model.safetensors", p.marker),
     ),
     "backbone, .pth": (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import pytest
 import torch
 
 import small
-from coterie.errors import UsageError
+from coterie import launch
+from coterie.errors import CoterieError, UsageError
 from coterie.launch import Launch, first_host, launched
 from coterie.processes import Processes
-from launching import finish, start
+from launching import finish, free_port, start
 
 HERE = Path(__file__).parent
 
@@ -177,3 +180,22 @@ def test_launchers_are_recognised() -> None:
 )
 def test_the_first_host_of_a_list(hosts: str, first: str) -> None:
     assert first_host(hosts) == first
+
+
+def test_who_does_not_come_is_named_and_a_signal_is_heard(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell that a launcher left has its variables still."""
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_PORT": str(free_port())}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(launch, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(launch, "_MEETING_SECONDS", 0.3)
+    with pytest.raises(CoterieError, match=r"1 other process of 2 at .* as WORLD_SIZE=2 says"), launch.joined():
+        pass
+    assert "waiting for 1 other process of 2" in capsys.readouterr().err
+    monkeypatch.setattr(launch, "_MEETING_SECONDS", 60.0)
+    monkeypatch.setenv("RANK", "1")
+    interrupt = threading.Timer(0.5, signal.raise_signal, (signal.SIGINT,))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt), launch.joined():
+        pass

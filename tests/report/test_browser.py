@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def test_a_persons_work_becomes_folders(visit: Visit, run: Path, photos: Path, t
     target = tmp_path / "sorted"
     assert main(["apply", str(run), str(tmp_path / "labels.csv"), "--to", str(target), "--copy"]) == 0
     assert capsys.readouterr().out.startswith("37 images in 3 groups, 1 of them mixed")
-    assert {folder.name: len(list(folder.iterdir())) for folder in target.iterdir()} == {
+    assert {folder.name: len(list(folder.iterdir())) for folder in target.iterdir() if folder.is_dir()} == {
         "Cats & =co": 25, "Group 2 (mixed)": 11, "=HYPERLINK(1)": 1,
     }  # fmt: skip
     assert (target / "=HYPERLINK(1)" / "owl11.png").read_bytes() == (photos / "owl" / "owl11.png").read_bytes()
@@ -159,6 +160,24 @@ def test_work_survives_a_reload_can_be_undone_and_loaded(visit: Visit, tmp_path:
     (tmp_path / "other.csv").write_text("key,label\nnowhere.png,x\n")
     visit.page.get_by_label("Load labels.csv").set_input_files(tmp_path / "other.csv")
     expect(visit.page.locator("#said")).to_have_text("other.csv cannot be used: “nowhere.png” is no image of this page")
+
+
+def test_labels_load_however_a_spreadsheet_wrote_them(visit: Visit, tmp_path: Path) -> None:
+    plain = visit.labels(tmp_path / "labels.csv")
+    named = [{**row, "label": "é" if row["cluster"] == "0" else "all the rest"} for row in plain]
+
+    def spelt(key: str) -> str:
+        return unicodedata.normalize("NFD", key).replace("/", "\\").upper().replace('"', '""')
+
+    lines = [f'"{spelt(row["key"])}";{unicodedata.normalize("NFD", row["label"])} ;1,0' for row in named]
+    for ending, encoding in (("\r\n", "utf-16"), ("\r", "utf-8-sig")):
+        content = ending.join(["sep=;", " Key; LABEL;Mixed", ";;", *lines, ""])
+        (tmp_path / "saved.csv").write_bytes(content.encode(encoding))
+        visit.page.get_by_role("button", name="Start over").click()
+        visit.page.get_by_label("Load labels.csv").set_input_files(tmp_path / "saved.csv")
+        expect(visit.page.locator("#progress")).to_contain_text("2 of 2 groups named · 2 mixed")
+        found = visit.labels(tmp_path / "loaded.csv")
+        assert [row["label"] for row in found] == [row["label"] for row in named]
 
 
 def test_a_click_makes_a_suggested_word_the_name_and_nothing_else_does(visit: Visit, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from coterie.report.plots import curves, map_of_embeddings, principal_axes
 from coterie.report.selection import MOST_SHOWN, select, shown_rows
 from coterie.report.sheets import make_sheets
 from coterie.report.thumbnails import Thumbnails
-from coterie.runs.assignments import Assignments, printable
+from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
+from coterie.text import printable
 
 
 @pytest.fixture
@@ -136,8 +137,8 @@ def test_many_clusters_show_fewer_images_each() -> None:
 
 
 def test_large_runs_show_evenly_spaced_images_and_the_selected() -> None:
-    assert shown_rows(5, [3]) == [0, 1, 2, 3, 4]
-    rows = shown_rows(10 * MOST_SHOWN, [7, 123_457])
+    assert shown_rows(np.ones(5, np.int64), [3]) == [0, 1, 2, 3, 4]
+    rows = shown_rows(np.ones(10 * MOST_SHOWN, np.int64), [7, 123_457])
     assert {0, 7, 123_457, 10 * MOST_SHOWN - 1} <= set(rows)
     assert MOST_SHOWN <= len(rows) <= MOST_SHOWN + 2
     assert np.diff(rows).max() <= 11

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from coterie.cli import main
 from coterie.data.sources import open_source
 from coterie.data.sources.arrays import ArraySource
+from coterie.data.sources.passed import SORTED_MARK
 from coterie.tables import guarded, unguarded
 from coterie.workflow.steps.sort_files import safe_name, unique_name
 from small import finished_run
@@ -109,7 +111,7 @@ def test_copies_and_links_in_folders(run: Path, photo_folder: Path, tmp_path: Pa
     captured = capsys.readouterr()
     assert "left out reds/04.png: the file is gone" in captured.err
     assert f"23 files are in {tmp_path / 'copies'}, 1 were left out" in captured.out
-    assert {path.name for path in (tmp_path / "copies").iterdir()} == {"_.._sky", "_.._SKY (mixed)"}
+    assert {path.name for path in (tmp_path / "copies").iterdir()} == {"_.._sky", "_.._SKY (mixed)", SORTED_MARK}
     copy = tmp_path / "copies" / "_.._sky" / "03.png"
     original = photo_folder / "blues" / "03.png"
     assert copy.read_bytes() == original.read_bytes()
@@ -154,7 +156,7 @@ def test_where_the_images_lie(run: Path, photo_folder: Path, tmp_path: Path, cap
 
 def test_arrays_have_no_files_to_sort(tmp_path: Path, capsys: Any) -> None:
     source = ArraySource(np.zeros((4, 8, 8), np.uint8))
-    run = finished_run(tmp_path / "run", source, np.array([0, 0, 1, 1]), name="digits")
+    run = finished_run(tmp_path / "run", source, np.array([0, 0, 1, 1]), name="sklearn:digits")
     labels = table(tmp_path / "l.csv", "000000,x")
     assert main(["apply", str(run), str(labels), "--to", str(tmp_path / "sorted"), "--copy"]) == 2
     assert "lie in an array" in capsys.readouterr().err
@@ -198,6 +200,48 @@ def test_names_differ_also_without_regard_to_case() -> None:
     taken: set[str] = set()
     assert [unique_name(name, taken) for name in ("a.png", "A.PNG", "a.png")] == ["a.png", "A (2).PNG", "a (3).png"]
     assert [unique_name(name, taken, whole=True) for name in ("v1.0", "V1.0")] == ["v1.0", "V1.0 (2)"]
+
+
+def test_long_names_are_cut_so_that_their_number_fits() -> None:
+    taken: set[str] = set()
+    names = [unique_name("x" * 251 + ".png", taken) for _ in range(12)]
+    assert len({*names}) == 12
+    assert {len(name) for name in names} <= {254, 255}
+    assert names[11].endswith("x (12).png")
+    assert unique_name("ü" * 120 + ".png", set(), longest=143) == "ü" * 69 + ".png"
+    assert len(os.fsencode(unique_name("日" * 90, {"日" * 85}, longest=255))) <= 255
+
+
+def test_a_drive_without_permissions_keeps_the_copies(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refused)
+    monkeypatch.setattr(os, "utime", refused)
+    labels = table(tmp_path / "l.csv", "blues/00.png,sky")
+    assert main(["apply", str(run), str(labels), "--to", str(tmp_path / "stick"), "--copy"]) == 0
+    assert f"24 files are in {tmp_path / 'stick'}, 0 were left out" in capsys.readouterr().out
+
+
+def test_a_drive_that_refuses_letters_gets_other_names(
+    run: Path, photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def strict(path: Path, mode: str = "r", **more: Any) -> Any:
+        if "x" in mode and ":" in path.name:
+            raise OSError(errno.EINVAL, "Invalid argument", str(path))
+        return opened(path, mode, **more)
+
+    (photo_folder / "blues" / "00.png").rename(photo_folder / "blues" / "12:30.png")
+    source = open_source(photo_folder)
+    run = finished_run(tmp_path / "other", source, np.arange(24) // 12, name=str(photo_folder))
+    monkeypatch.setattr(Path, "open", strict)
+    labels = table(tmp_path / "l.csv", "blues/12:30.png,sky")
+    assert main(["apply", str(run), str(labels), "--to", str(tmp_path / "stick"), "--copy", "--quiet"]) == 0
+    assert (tmp_path / "stick" / "sky" / "12_30.png").is_file()
 
 
 @pytest.mark.parametrize("text", ["=1", "'=1", "''@x", "-a", "+1", "@x", "\tx", "'tis", "a=b", "", "'"])

@@ -13,7 +13,7 @@ import pytest
 
 import hostile
 from coterie.cli import main
-from coterie.runs.assignments import printable
+from coterie.text import printable
 
 # All that a fit of ten thousand malformed files may take, with torch itself: the largest pictures that are taken at
 # all take 1 GiB, one at a time.

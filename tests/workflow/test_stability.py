@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coterie import UsageError
 from coterie.cli import main
+from coterie.errors import CoterieError, UsageError
 from coterie.workflow.stability import stability
 
 QUICK = ["--epochs", "2", "--set", "hidden=16", "--set", "projection=8", "--set", "batch_size=20", "--device", "cpu"]
@@ -66,5 +66,5 @@ def test_bad_use_is_explained(run: Path, pack: Path, blobs: tuple) -> None:
         stability(run, seeds=1)
     (kept / "config.yaml").write_text(config)
     np.savez(pack, images=blobs[0][:50], labels=blobs[1][:50])
-    with pytest.raises(UsageError, match="the images changed"):
+    with pytest.raises(CoterieError, match="10 images are gone"):
         stability(run, seeds=2)

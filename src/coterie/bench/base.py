@@ -14,6 +14,7 @@ import torch
 
 import coterie
 from coterie.data.reading.parallel import cores
+from coterie.devices import accelerator, wait_for
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,7 @@ def alternate(
         for run, kept in ((ours, times[0]), (baseline, times[1])):
             began = time.perf_counter()
             run()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
+            wait_for(accelerator())
             if repeat or budget.quick:
                 kept.append(time.perf_counter() - began)
     first, second = (statistics.median(kept) for kept in times)

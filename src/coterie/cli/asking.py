@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from coterie.cli import verbs
-from coterie.cli.parsing import add_reading, new_verb
+from coterie.cli.parsing import add_channels, add_reading, new_verb
 from coterie.cli.values import local, shares, words
 
 
@@ -77,13 +77,17 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
+    parser.add_argument(
+        "--collapse-copies", action="store_true", help="learn from every picture once, however often it is there"
+    )
+    add_channels(parser)
     _add_computing(parser)
     add_reading(parser)
 
 
 def _add_computing(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where and how it is computed")
-    group.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps or xpu")
     group.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")
     group.add_argument(
         "--deterministic", action="store_true", help="on cuda: the same result every time, if more slowly"

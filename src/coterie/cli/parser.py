@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from coterie.cli import verbs
 from coterie.cli.asking import add_fit, add_plan
-from coterie.cli.parsing import Parser, add_reading, new_verb
-from coterie.cli.values import local
+from coterie.cli.parsing import Parser, add_channels, add_reading, new_verb
+from coterie.cli.values import local, path
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"coterie {coterie.__version__}")
     parser.add_argument(
         "--code",
-        type=Path,
+        type=path,
         action="append",
         default=[],
         metavar="FILE.py",
@@ -68,7 +67,8 @@ def _add_assign(group: Any) -> None:
     parser.add_argument("folder", type=local, metavar="RUN", help="a finished run")
     parser.add_argument("source", metavar="SOURCE", help="images, as for `coterie fit`")
     parser.add_argument("--out", type=local, metavar="FILE", help="CSV to write (default: standard output)")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    parser.add_argument("--force", action="store_true", help="replace FILE")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps or xpu")
     add_reading(parser)
 
 
@@ -81,13 +81,13 @@ def _add_apply(group: Any) -> None:
         "coterie apply groups labels.csv\n  coterie apply groups labels.csv --to sorted --copy",
     )
     parser.add_argument("folder", type=local, metavar="RUN", help="a finished run; labelled.csv is written into it")
-    parser.add_argument("labels", type=Path, metavar="CSV", help="from the page, or with columns key and label")
+    parser.add_argument("labels", type=path, metavar="CSV", help="from the page, or with columns key and label")
     parser.add_argument("--to", type=local, metavar="FOLDER", help="a new folder, to hold a folder for each group")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--copy", action="store_true", help="put copies of the images there")
     how.add_argument("--link", action="store_true", help="put symbolic links to the images there")
     parser.add_argument(
-        "--source", type=Path, metavar="FOLDER", help="where the images lie (default: where the run read them)"
+        "--source", type=path, metavar="FOLDER", help="where the images lie (default: where the run read them)"
     )
 
 
@@ -98,7 +98,7 @@ def _add_evaluate(group: Any) -> None:
     )  # fmt: skip
     parser.add_argument("folder", type=local, metavar="RUN", help="a finished run")
     parser.add_argument(
-        "--labels", type=Path, metavar="CSV", help="columns key and label (default: the run's own labels)"
+        "--labels", type=path, metavar="CSV", help="columns key and label (default: the run's own labels)"
     )
 
 
@@ -111,6 +111,7 @@ def _add_stability(group: Any) -> None:
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="further runs (default 3), kept in RUN/stability"
     )
+    parser.add_argument("--source", metavar="SOURCE", help="where the images lie (default: where the run read them)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -123,13 +124,13 @@ def _add_probe(group: Any) -> None:
     parser.add_argument("source", metavar="SOURCE", help="labelled images, as for `coterie fit`")
     labels = parser.add_mutually_exclusive_group()
     labels.add_argument("--labels-from-folders", action="store_true", help="class folders as labels")
-    labels.add_argument("--labels", type=Path, metavar="CSV", help="columns key and label")
+    labels.add_argument("--labels", type=path, metavar="CSV", help="columns key and label")
     parser.add_argument("--optimizer", default="sgd", help="sgd (default), or lars for hundreds of thousands of images")
     parser.add_argument("--epochs", type=int, metavar="N", help="default 100 for sgd, 90 for lars")
     add_reading(parser)
     parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of each class (default 0.2)")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the order (default 0)")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps or xpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -152,7 +153,7 @@ def _add_export(group: Any) -> None:
     for name, kind in formats().items():
         optional: dict[str, Any] = {} if kind.default is None else {"nargs": "?", "const": verbs.OWN_NAME}
         standard = "" if kind.default is None else f" (default RUN/{kind.default})"
-        parser.add_argument(f"--{name}", type=Path, metavar=kind.target, help=f"{kind.about}{standard}", **optional)
+        parser.add_argument(f"--{name}", type=path, metavar=kind.target, help=f"{kind.about}{standard}", **optional)
     parser.add_argument(
         "--pixels", default="uint8", help="what an exported network takes: uint8 from 0 to 255 (default), or float32 "
         "from 0 to 1",
@@ -180,9 +181,13 @@ def _add_choose_k(group: Any) -> None:
     )  # fmt: skip
     parser.add_argument("source", metavar="RUN|SOURCE", help="a finished run, an .npz with `features`, or images")
     parser.add_argument("--from", dest="least", type=int, default=2, metavar="K", help="least number (default 2)")
-    parser.add_argument("--to", dest="most", type=int, default=30, metavar="K", help="greatest number (default 30)")
+    parser.add_argument(
+        "--to", dest="most", type=int, metavar="K", help="greatest number (default 30, or what so few images allow)"
+    )
+    add_channels(parser)
     add_reading(parser)
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG to write, every criterion by number")
+    parser.add_argument("--plot", type=path, metavar="FILE", help="PNG to write, every criterion by number")
+    parser.add_argument("--force", action="store_true", help="replace FILE")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of every k-means (default 0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

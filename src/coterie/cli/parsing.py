@@ -27,6 +27,14 @@ def new_verb(group: Any, name: str, run: Any, about: str, example: str) -> argpa
     return parser
 
 
+def add_channels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--channels",
+        metavar="all|N,N,…",
+        help="look at these channels, from 0, of images whose channels are no colours",
+    )
+
+
 def add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("for data sets of the hub, hf:NAME[:SPLIT]")
     group.add_argument("--subset", metavar="NAME", help="of a data set with several")

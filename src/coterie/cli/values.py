@@ -15,6 +15,13 @@ def local(text: str) -> Path:
     """A path on this machine: runs and tables are only ever written and read here."""
     if is_url(text):
         raise argparse.ArgumentTypeError(f"{text} is a URL, but runs lie on this machine: give a path")
+    return path(text)
+
+
+def path(text: str) -> Path:
+    """A path; a variable that is not set makes an empty one, which would mean the folder one is in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
     return Path(text)
 
 

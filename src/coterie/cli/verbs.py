@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from coterie.cli.listening import Listening
+from coterie.streams import Results, say
 from coterie.text import printable
 
 if TYPE_CHECKING:
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 # Where a format's word stands alone, it names its file itself.
 OWN_NAME = object()
+_SWITCHES = ("labels_from_folders", "collapse_copies", "deterministic")
 
 
 def _reading(options: argparse.Namespace) -> dict[str, Any]:
     """How a source is to be read, as far as it was said."""
-    given = {name: getattr(options, name) for name in ("subset", "image_column", "label_column")}
+    given = {name: getattr(options, name, None) for name in ("subset", "image_column", "label_column", "channels")}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -40,7 +41,7 @@ def _request(options: argparse.Namespace) -> Request:
         "words",
     )
     return Request(
-        **{name: getattr(options, name) for name in (*names, "proportions", "labels_from_folders", "deterministic")},
+        **{name: getattr(options, name) for name in (*names, *_SWITCHES, "proportions")},
         **_reading(options),
         settings=tuple(options.settings),
         compiled=options.compile,
@@ -88,9 +89,11 @@ def plan(options: argparse.Namespace) -> None:
 
 
 def assign(options: argparse.Namespace) -> None:
-    from coterie.files import write_text
+    from coterie.files import check_new, write_text
     from coterie.workflow import assign as workflow
 
+    if options.out is not None:
+        check_new(options.out, "--out", force=options.force)
     with Listening(options) as listener:
         assignments, skipped = workflow.assign(
             options.folder, options.source, listener, device=options.device, reading=_reading(options)
@@ -101,8 +104,7 @@ def assign(options: argparse.Namespace) -> None:
             write_text(options.out, assignments.to_csv())
             listener.note(f"{len(assignments.keys)} images assigned, see {options.out}")
     if options.out is None:
-        sys.stdout.write(assignments.to_csv())
-        sys.stdout.flush()
+        Results().write_bytes(assignments.to_csv().encode("utf-8"))
 
 
 def apply(options: argparse.Namespace) -> None:
@@ -126,9 +128,12 @@ def evaluate(options: argparse.Namespace) -> None:
     from coterie.console import print_evaluation, results
     from coterie.workflow import evaluate as workflow
 
-    evaluation = workflow.evaluate(options.folder, options.labels)
-    print_evaluation(evaluation, results())
-    written = workflow.write_evaluation(evaluation, options.folder)
+    with Listening(options) as listener:
+        evaluation = workflow.evaluate(options.folder, options.labels, listener)
+    try:
+        written = workflow.write_evaluation(evaluation, options.folder)
+    finally:  # A run that cannot be written, on a disk for reading only, can be evaluated all the same.
+        print_evaluation(evaluation, results())
     if not options.quiet:
         results().print(f"\nsee {' and '.join(str(path) for path in written)}", markup=False)
 
@@ -138,7 +143,7 @@ def stability(options: argparse.Namespace) -> None:
     from coterie.workflow.stability import stability as judge
 
     with Listening(options) as listener:
-        found = judge(options.folder, listener, seeds=options.seeds)
+        found = judge(options.folder, listener, seeds=options.seeds, source=options.source)
     print_stability(found, results(), as_json=options.json)
 
 
@@ -161,7 +166,7 @@ def report(options: argparse.Namespace) -> None:
 
     path = rebuild_report(options.folder, options.source)
     if not options.quiet:
-        print(printable(str(path.resolve())))
+        say(printable(str(path.resolve())))
 
 
 def export(options: argparse.Namespace) -> None:
@@ -179,32 +184,34 @@ def recipes(_: argparse.Namespace) -> None:
 
     width = max(len(name) for name in recipe_names())
     for name in recipe_names():
-        print(f"{name:{width}}  {load_recipe(name).about}")
+        say(f"{name:{width}}  {load_recipe(name).about}")
 
 
 def backbones(options: argparse.Namespace) -> None:
-    import json
     from dataclasses import asdict
 
+    from coterie.files import to_json
     from coterie.nn.pretrained.packages import known_backbones
 
     rows = list(known_backbones())
     if options.json:
-        print(json.dumps([{**asdict(row), "at_hand": at_hand} for row, at_hand in rows], indent=2))
+        say(to_json([{**asdict(row), "at_hand": at_hand} for row, at_hand in rows], indent=2, plain=True))
         return
     for row, at_hand in rows:
         where = "at hand" if at_hand else row.command
         about = f"{row.side} px, {row.size / 1e6:.0f} MB, {row.licence}; learnt from {row.learnt_from}"
-        print(f"{row.name:20}{about}\n{'':20}{where}")
-    print("\nand hf:NAME, timm:NAME, a file of weights, or a finished run, or several by A+B, see docs/pretrained.md")
+        say(f"{row.name:20}{about}\n{'':20}{where}")
+    say("\nand hf:NAME, timm:NAME, a file of weights, or a finished run, or several by A+B, see docs/pretrained.md")
 
 
 def choose_k(options: argparse.Namespace) -> None:
     from coterie.console import print_choice, results
-    from coterie.files import write_atomically
+    from coterie.files import check_new, write_atomically
     from coterie.report.plots import criteria
     from coterie.workflow.choose_k import choose
 
+    if options.plot is not None:
+        check_new(options.plot, "--plot", force=options.force)
     with Listening(options) as listener:
         choice = choose(
             options.source, options.least, options.most, listener, seed=options.seed, reading=_reading(options)
@@ -216,12 +223,12 @@ def choose_k(options: argparse.Namespace) -> None:
 
 
 def bench(options: argparse.Namespace) -> None:
-    import json
     from dataclasses import asdict
 
     from coterie.bench import Budget, machine, measure
     from coterie.console import print_result, results
     from coterie.errors import UsageError
+    from coterie.files import to_json
     from coterie.train.runtime import choose_runtime
 
     if options.repeats < 1:
@@ -233,4 +240,4 @@ def bench(options: argparse.Namespace) -> None:
         if not options.json:
             print_result(result, results())
     if options.json:
-        print(json.dumps({"machine": machine(), "results": found}, indent=2))
+        say(to_json({"machine": machine(), "results": found}, indent=2, plain=True))

@@ -11,7 +11,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from coterie.config import plain
 from coterie.errors import UsageError
+from coterie.seeding import generator
 
 Points = Tensor | np.ndarray[Any, Any]
 Data = TypeVar("Data", bound=Points)
@@ -37,14 +39,34 @@ def checked_array(estimator: BaseEstimator, points: Any, *, reset: bool, least: 
     return array
 
 
+def whole(value: object, name: str) -> int:
+    """A parameter that is a whole number of any kind, numpy's among them.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = plain(value)
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise UsageError(f"{name} wants a whole number, got {value!r}")
+    return found
+
+
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """Arrays and data frames are checked as scikit-learn checks its own; tensors stay on their device.
 
     Subclasses are dataclasses: scikit-learn reads the parameters from the constructor's signature.
 
+    Args:
+        seed: same seed, same machine, same result; None is 0.
+
     Attributes:
         n_features_in_: D. feature_names_in_: of a data frame's columns.
     """
+
+    seed: int | None
+
+    def _generator(self, device: torch.device, purpose: str) -> torch.Generator:
+        return generator(device, 0 if self.seed is None else whole(self.seed, "seed"), purpose)
 
     def _learning(self, points: Points) -> Tensor:
         """Points (N, D) to fit to, as a tensor."""

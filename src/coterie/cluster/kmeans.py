@@ -10,12 +10,14 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfor
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.cluster.estimator import Data, Estimator, Points, same_kind
+from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.lloyd import assign, lloyd
+from coterie.cluster.range import in_range, warn_of_fewer
 from coterie.cluster.seeding import plus_plus
+from coterie.devices import wide
 from coterie.errors import CoterieError, UsageError
 from coterie.processes import ALONE, Processes
-from coterie.seeding import generator as seeded
+from coterie.surroundings import without_gradients
 
 # Points that centers are seeded from: as many, and as many for each cluster.
 _SAMPLE, _SAMPLE_EACH = 8192, 16
@@ -68,7 +70,7 @@ def kmeans(
 
     Raises:
         UsageError: an argument out of range, or fewer points than clusters.
-        CoterieError: points that are not finite.
+        CoterieError: points that are not finite, or too large to be squared even in float64.
     """
     total = int(group.sum(torch.tensor(len(points))))
     points = _checked(points, total, n_clusters, metric, n_init, max_iter, group)
@@ -118,6 +120,8 @@ def sampled(points: Tensor, total: int, size: int, generator: torch.Generator, g
 
 def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclidean") -> Tensor:
     """Index of the nearest center (K, D) of each point (N, D): (N,) int64."""
+    points = in_range(points)
+    centers = centers.to(points.dtype)
     if metric == "cosine":
         points, centers = F.normalize(points, dim=1), F.normalize(centers, dim=1)
     origin = centers.mean(dim=0)
@@ -127,8 +131,8 @@ def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclide
 
 def nearest_sizes(counts: Tensor, proportions: Tensor) -> int:
     """The restart of `counts` (R, K) nearest by `KL(wanted‖found)` to `proportions` (K,), both from large to small."""
-    wanted = (proportions / proportions.sum()).double().sort(descending=True).values
-    found = (counts.double() / counts.double().sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values
+    wanted = wide(proportions / proportions.sum()).sort(descending=True).values
+    found = (wide(counts) / wide(counts).sum(dim=1, keepdim=True)).sort(dim=1, descending=True).values
     return int((wanted * (wanted / found.clamp(min=1e-12)).log()).sum(dim=1).argmin())
 
 
@@ -154,7 +158,7 @@ def _checked(
         raise UsageError(f"{samples} cannot form {n_clusters} clusters: ask for fewer clusters")
     if not group.all_finite(points):
         raise CoterieError("k-means met a value that is not finite (NaN or infinity)")
-    return points if points.dtype == torch.float64 else points.float()
+    return in_range(points, group)
 
 
 @dataclass(eq=False, repr=False)
@@ -167,7 +171,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
         n_init: restarts; the best is kept.
         max_iter: iterations of each restart at the most.
         tol: relative tolerance for the movement of the centers.
-        seed: same seed, same machine, same result.
+        seed: same seed, same machine, same result; None is 0.
 
     Attributes:
         labels_: (N,) int64. cluster_centers_: (K, D). inertia_: float. n_iter_: int. n_features_in_: D.
@@ -179,42 +183,49 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Es
     n_init: int = 10
     max_iter: int = 300
     tol: float = 1e-4
-    seed: int = 0
+    seed: int | None = 0
 
+    @without_gradients
     def fit(self, X: Points, y: object = None) -> KMeans:  # noqa: ARG002, N803
         """Cluster X (N, D); `y` is ignored."""
         points = self._learning(X)
         result = kmeans(
             points,
-            self.n_clusters,
+            whole(self.n_clusters, "n_clusters"),
             metric=self.metric,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
+            n_init=whole(self.n_init, "n_init"),
+            max_iter=whole(self.max_iter, "max_iter"),
             tol=self.tol,
-            generator=seeded(points.device, self.seed, "kmeans"),
+            generator=self._generator(points.device, "kmeans"),
         )
+        warn_of_fewer(result.labels, self.n_clusters)
         self.labels_ = same_kind(X, result.labels)
         self.cluster_centers_ = same_kind(X, result.centers)
         self.inertia_ = result.inertia
         self.n_iter_ = result.iterations
         return self
 
+    @without_gradients
     def predict(self, X: Data) -> Data:  # noqa: N803
         """The nearest center of each row of X: (N,) int64."""
         points, centers = self._with_centers(X)
         return same_kind(X, nearest_center(points, centers, metric=self.metric))
 
+    @without_gradients
     def transform(self, X: Data) -> Data:  # noqa: N803
         """Distances (N, K) from the centers, Euclidean or 1−cos."""
         return same_kind(X, self._distances(X))
 
+    @without_gradients
     def score(self, X: Points, y: object = None) -> float:  # noqa: ARG002, N803
         """The negative inertia of X."""
-        nearest = self._distances(X).double().amin(dim=1)
+        nearest = wide(self._distances(X)).amin(dim=1)
         return -float((nearest if self.metric == "cosine" else nearest.square()).sum())
 
     def _distances(self, data: Points) -> Tensor:
         points, centers = self._with_centers(data)
+        points = in_range(points)
+        centers = centers.to(points.dtype)
         if self.metric == "cosine":
             return 1 - F.normalize(points, dim=1) @ F.normalize(centers, dim=1).T
         return torch.cdist(points, centers, compute_mode="donot_use_mm_for_euclid_dist")

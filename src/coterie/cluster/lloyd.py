@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.cluster.products import nearest
+from coterie.devices import wide, widest
 from coterie.processes import ALONE, Processes
 
 # Points summed in their own precision before they are added to the total.
@@ -19,8 +20,8 @@ _BLOCK = 1 << 16
 class Assignment:
     """One pass over the points for R sets of centers.
 
-    `labels` (R, N) int64; `distances` (R, N), squared Euclidean to the nearest center; `sums` (R, K, D) float64 and
-    `counts` (R, K) int64 of the members. Sums and counts add up over shards of the points.
+    `labels` (R, N) int64; `distances` (R, N), squared Euclidean to the nearest center; `sums` (R, K, D) in wide floats
+    and `counts` (R, K) int64 of the members. Sums and counts add up over shards of the points.
     """
 
     labels: Tensor
@@ -36,8 +37,8 @@ class Assignment:
 
     @property
     def inertia(self) -> Tensor:
-        """Sums of squared distances, (R,) float64."""
-        return self.distances.double().sum(dim=1)
+        """Sums of squared distances, (R,) in wide floats."""
+        return wide(self.distances).sum(dim=1)
 
 
 def assign(points: Tensor, norms: Tensor, centers: Tensor, before: Assignment | None = None) -> Assignment:
@@ -73,8 +74,8 @@ def _moved(points: Tensor, labels: Tensor, before: Assignment, restart: int) -> 
 
 
 def totals(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, Tensor]:
-    """Sums (K, D) and counts (K,) of the points (N, D) of each label (N,), in float64 and the same every time."""
-    sums = torch.zeros(n_clusters, points.shape[1], dtype=torch.float64, device=points.device)
+    """Sums (K, D) and counts (K,) of the points (N, D) of each label (N,), in wide floats and the same every time."""
+    sums = torch.zeros(n_clusters, points.shape[1], dtype=widest(points.device), device=points.device)
     counts = torch.zeros(n_clusters, dtype=torch.int64, device=points.device)
     for start in range(0, len(points), _BLOCK):
         part = labels[start : start + _BLOCK]

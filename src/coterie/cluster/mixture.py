@@ -11,11 +11,13 @@ from sklearn.base import DensityMixin
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.cluster.estimator import Data, Estimator, Points, same_kind
+from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.gaussians import COVARIANCES, Covariance, Mixture, fitted_to
 from coterie.cluster.kmeans import Metric, kmeans
+from coterie.cluster.range import in_range, warn_of_fewer
+from coterie.devices import wide
 from coterie.errors import UsageError
-from coterie.seeding import generator as seeded
+from coterie.surroundings import without_gradients
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def gaussian_mixture(
         raise UsageError(f"covariance is one of {', '.join(COVARIANCES)}, not '{covariance}'")
     if start is None:
         start = kmeans(points, n_clusters, metric=metric, n_init=n_init, generator=generator).labels
-    points = points.double() if points.dtype == torch.float64 or covariance in ("tied", "full") else points.float()
+    points = in_range(points)
+    points = wide(points) if covariance in ("tied", "full") else points
     x = F.normalize(points, dim=1) if metric == "cosine" else points
     mixture = fitted_to(x, F.one_hot(start, n_clusters).to(x.dtype), covariance, metric, reg_covar)
     previous, iteration = -math.inf, 0
@@ -90,7 +93,7 @@ def gaussian_mixture(
 def _expect(points: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
     joint = mixture.log_joint(points)
     evidence = joint.logsumexp(dim=1)
-    return (joint - evidence.unsqueeze(1)).exp(), float(evidence.double().mean())
+    return (joint - evidence.unsqueeze(1)).exp(), float(wide(evidence).mean())
 
 
 @dataclass(eq=False, repr=False)
@@ -101,7 +104,7 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
         n_components: K.
         covariance: "diagonal", "spherical", "tied" or "full". metric: "euclidean" or "cosine".
         n_init: restarts of the k-means it starts from. max_iter, tol, reg_covar: see `gaussian_mixture`.
-        seed: same seed, same machine, same result.
+        seed: same seed, same machine, same result; None is 0.
 
     Attributes:
         weights_ (K,), means_ (K, D), covariances_ (K, D), (D, D) if tied and (K, D, D) if full, labels_ (N,),
@@ -116,22 +119,24 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
     max_iter: int = 200
     tol: float = 1e-5
     reg_covar: float = 1e-6
-    seed: int = 0
+    seed: int | None = 0
 
+    @without_gradients
     def fit(self, X: Points, y: object = None) -> GaussianMixture:  # noqa: ARG002, N803
         """Fit to X (N, D); `y` is ignored."""
         points = self._learning(X)
         result = gaussian_mixture(
             points,
-            self.n_components,
+            whole(self.n_components, "n_components"),
             covariance=self.covariance,
             metric=self.metric,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
+            n_init=whole(self.n_init, "n_init"),
+            max_iter=whole(self.max_iter, "max_iter"),
             tol=self.tol,
             reg_covar=self.reg_covar,
-            generator=seeded(points.device, self.seed, "mixture"),
+            generator=self._generator(points.device, "mixture"),
         )
+        warn_of_fewer(result.labels, self.n_components)
         self._mixture = result.mixture
         self.weights_ = same_kind(X, result.mixture.weights)
         self.means_ = same_kind(X, result.mixture.means)
@@ -145,18 +150,22 @@ class GaussianMixture(DensityMixin, Estimator):  # type: ignore[misc]
         """`fit(X)` and its labels."""
         return cast(Data, self.fit(X, y).labels_)
 
+    @without_gradients
     def predict_proba(self, X: Data) -> Data:  # noqa: N803
         """Responsibilities (N, K)."""
         return same_kind(X, self._joint(X).softmax(dim=1))
 
+    @without_gradients
     def predict(self, X: Data) -> Data:  # noqa: N803
         """The likeliest component of each row: (N,) int64."""
         return same_kind(X, self._joint(X).argmax(dim=1))
 
+    @without_gradients
     def score_samples(self, X: Data) -> Data:  # noqa: N803
         """Log-likelihood of each row, (N,)."""
         return same_kind(X, self._joint(X).logsumexp(dim=1))
 
+    @without_gradients
     def score(self, X: Points, y: object = None) -> float:  # noqa: ARG002, N803
         """Mean log-likelihood of a row."""
         return float(self._joint(X).logsumexp(dim=1).mean())

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from coterie.devices import precise
+
 # Images that the spread is estimated from, and images kept to measure distances to.
 _SAMPLE, _REFERENCES = 20_000, 2000
 # The neighbour that is asked for its distance: this share of the own cluster is nearer. Foreign images that resemble
@@ -80,13 +82,13 @@ def fit_outlier_score(features: Tensor, clusters: Tensor, n_clusters: int) -> Ou
 
 def _whitening(features: Tensor, clusters: Tensor, n_clusters: int) -> Tensor:
     """The inverse of the Cholesky factor of the rounded covariance within clusters."""
-    points = features.double()
+    points, clusters = precise(features), clusters.to(precise(features[:1]).device)
     sums = points.new_zeros(n_clusters, points.shape[1]).index_add_(0, clusters, points)
     means = sums / torch.bincount(clusters, minlength=n_clusters).clamp(min=1).unsqueeze(1)
     within = points - means[clusters]
     covariance = within.T @ within / len(within)
-    unit = torch.eye(len(covariance), dtype=points.dtype, device=points.device)
+    unit = torch.ones_like(covariance.diagonal()).diag()
     # Features that do not vary need some variance to be divided by.
     factor = torch.linalg.cholesky(covariance + (_ROUNDING * covariance.diagonal().mean() + 1e-12) * unit)
-    whitening: Tensor = torch.linalg.solve_triangular(factor, unit, upper=False).to(features.dtype)
+    whitening: Tensor = torch.linalg.solve_triangular(factor, unit, upper=False).to(features)
     return whitening

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from coterie.devices import wide
+
 
 def squared_distances(points: Tensor, norms: Tensor, centers: Tensor) -> Tensor:
     """Squared Euclidean distances (M, N) from centers (M, D) to points (N, D) with squared norms (N,)."""
@@ -45,7 +47,7 @@ def plus_plus(points: Tensor, n_clusters: int, n_init: int, generator: torch.Gen
 
 def _draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """`count` indices per row of `weights` (R, N), drawn with those weights: (R, count) int64."""
-    cumulative = weights.double().cumsum(dim=1)
-    uniform = torch.rand(weights.shape[0], count, generator=generator, device=weights.device, dtype=torch.float64)
+    cumulative = wide(weights).cumsum(dim=1)
+    uniform = torch.rand(weights.shape[0], count, generator=generator, device=weights.device, dtype=cumulative.dtype)
     drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
     return drawn.clamp_(max=weights.shape[1] - 1)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.cluster.neighbours import nearest_neighbours
+from coterie.devices import precise
 from coterie.errors import CoterieError, UsageError
 
 # Of the widest axis: what varies less is rounding.
@@ -66,7 +67,7 @@ def fit_whitening(features: Tensor, n_axes: int, *, power: float = 1.0, neighbou
         )
     if not features.isfinite().all():
         raise CoterieError("some features are not finite, and cannot be whitened")
-    units = F.normalize(features.double(), dim=1)
+    units = F.normalize(precise(features), dim=1)
     center = units.mean(dim=0)
     variances, axes = _principal(units - center)
     deviations = variances.clamp(min=0).sqrt()
@@ -80,7 +81,7 @@ def fit_whitening(features: Tensor, n_axes: int, *, power: float = 1.0, neighbou
     _, chosen = torch.linalg.eigh(divided * variances @ divided)
     chosen = axes @ divided @ chosen.flip(1)[:, :n_axes]
     dtype = features.dtype if features.dtype == torch.float64 else torch.float32
-    return Whitening(center.to(dtype), chosen.to(dtype))
+    return Whitening(*(part.to(features.device, dtype) for part in (center, chosen)))
 
 
 def whitened(features: Tensor, n_axes: int, *, power: float = 1.0, neighbours: int = 10) -> Tensor:
@@ -98,7 +99,7 @@ def between_neighbours(places: Tensor, neighbours: int) -> Tensor:
         neighbours: of each; less than half of all points.
     """
     count = min(len(places), _MOST)
-    sample = places[torch.linspace(0, len(places) - 1, count, dtype=torch.float64).long().to(places.device)]
+    sample = places[torch.arange(count, device=places.device) * (len(places) - 1) // max(1, count - 1)]
     neighbours = max(1, min(neighbours, (count - 1) // 2))
     _, near = nearest_neighbours(F.normalize(sample.float(), dim=1), neighbours + 1)
     total = torch.zeros_like(sample.T @ sample)
@@ -106,7 +107,7 @@ def between_neighbours(places: Tensor, neighbours: int) -> Tensor:
         difference = sample - sample[other]
         total += difference.T @ difference
     covariance = total / (2 * count * neighbours)
-    sphere = torch.eye(len(total), dtype=total.dtype, device=total.device) * covariance.diagonal().mean()
+    sphere = covariance.diagonal().mean().expand(len(total)).diag()
     return torch.lerp(covariance, sphere, _SHRINKAGE)
 
 

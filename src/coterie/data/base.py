@@ -14,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from coterie.data.reading.depth import Range, Scale, scale_of
 from coterie.data.reading.parallel import small_parts
 
 Pixels = npt.NDArray[np.uint8]
 # As many images tell whether photographs or drawings are before us.
 _FLATNESS, _SPREAD = 16, 4
+# As many are looked at for anything else.
+LOOKED_AT = 64
 
 
 class Unreadable(Exception):
@@ -42,12 +45,18 @@ class Outline:
         side: median of their shorter sides, in pixels.
         grey: whether all are.
         flat: median share of neighbouring pixels that are equal: drawings have areas of one colour, photographs none.
+        scale: black and white of images of more than eight bits, by all that were looked at; empty where none are.
+        bands: channels of an image that are no colours; 0 where they are.
+        ranges: black and white of each of these in turn.
     """
 
     count: int
     side: int
     grey: bool
     flat: float = 0.0
+    scale: Scale = ()
+    bands: int = 0
+    ranges: tuple[float, ...] = ()
 
     @property
     def photographs(self) -> bool:
@@ -57,7 +66,7 @@ class Outline:
     @property
     def coloured_and_large(self) -> bool:
         """Whether these could be photographs or drawings worth looking at closely."""
-        return not self.grey and self.side >= 96
+        return not self.grey and self.side >= 96 and not self.bands
 
 
 class Source(Protocol):
@@ -80,6 +89,11 @@ class Source(Protocol):
         """How many parts are best read at a time; 0 for one a core."""
         ...
 
+    @property
+    def bands(self) -> int:
+        """Channels of an image that are no colours; 0 where they are."""
+        ...
+
     def outline(self) -> Outline: ...
 
     def identity(self) -> str | None:
@@ -90,8 +104,12 @@ class Source(Protocol):
         """These places, perhaps in another order, in pieces that are each read by one thread."""
         ...
 
-    def decode_part(self, part: Sequence[int], side: int) -> Iterator[Pixels | Unreadable]:
-        """The images of one of the `parts`, in its order: (side, side, 3) uint8, or why one cannot be used."""
+    def decode_part(self, part: Sequence[int], side: int, scale: Scale = ()) -> Iterator[Pixels | Unreadable]:
+        """The images of one of the `parts`, in its order: (side, side, 3) uint8, or why one cannot be used.
+
+        Args:
+            scale: black and white of images of more than eight bits; empty for each image's own.
+        """
         ...
 
 
@@ -99,24 +117,27 @@ class OneByOne(ABC):
     """How a source is read whose images stand alone."""
 
     in_flight = 0
+    bands = 0
 
     @abstractmethod
-    def decode(self, place: int, side: int) -> Pixels:
+    def decode(self, place: int, side: int, scale: Scale = ()) -> Pixels:
         """Image `place` as (side, side, 3) uint8; raises `Unreadable`."""
 
     def parts(self, places: Sequence[int]) -> list[Sequence[int]]:
         return small_parts(places)
 
-    def decode_part(self, part: Sequence[int], side: int) -> Iterator[Pixels | Unreadable]:
+    def decode_part(self, part: Sequence[int], side: int, scale: Scale = ()) -> Iterator[Pixels | Unreadable]:
         for place in part:
             try:
-                yield self.decode(place, side)
+                yield self.decode(place, side, scale)
             except Unreadable as reason:
                 yield reason
 
 
-def outlined(count: int, sides: Sequence[int], looked: Iterable[Pixels]) -> Outline:
-    """The outline of `count` images, from the shorter sides of some and small squares of some.
+def outlined(
+    count: int, sides: Sequence[int], looked: Iterable[Pixels], ranges: Iterable[Range | None] = ()
+) -> Outline:
+    """The outline of `count` images, from the shorter sides of some, small squares of some, and the ranges of some.
 
     Looking ends with the first coloured image once there are enough to tell how flat they are.
     """
@@ -126,10 +147,11 @@ def outlined(count: int, sides: Sequence[int], looked: Iterable[Pixels]) -> Outl
         flat.append(float((pixels[:, 1:] == pixels[:, :-1]).all(axis=-1).mean()))
         if not grey and len(flat) >= _FLATNESS:
             break
-    return Outline(count, int(statistics.median(sides)) if sides else 32, grey, statistics.median(flat or [0.0]))
+    side, scale = int(statistics.median(sides)) if sides else 32, scale_of(filter(None, ranges))
+    return Outline(count, side, grey, statistics.median(flat or [0.0]), scale)
 
 
-def looked_at(source: OneByOne, count: int, *, most: int = 64) -> Iterator[Pixels]:
+def looked_at(source: OneByOne, count: int, *, most: int = LOOKED_AT) -> Iterator[Pixels]:
     """Squares of 32 pixels of up to `most` evenly spaced images, of `count`, as far as they can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.

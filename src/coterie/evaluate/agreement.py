@@ -106,5 +106,6 @@ def in_order(names: set[str]) -> list[str]:
     return sorted(names, key=_place)
 
 
-def _place(name: str) -> tuple[int, Any]:
-    return (0, int(name)) if name.isdecimal() else (1, name)
+def _place(name: str) -> tuple[int, int, str]:
+    # Equal numbers, as 1 and 01, by letter, since a set has another order in every process.
+    return (0, int(name), name) if name.isdecimal() and len(name) <= 18 else (1, 0, name)

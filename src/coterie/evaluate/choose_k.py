@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from coterie.cluster.kmeans import Metric, kmeans, nearest_center
 from coterie.cluster.mixture import gaussian_mixture
 from coterie.cluster.silhouette import silhouette
+from coterie.devices import widest
 from coterie.errors import UsageError
 from coterie.seeding import generator
 
@@ -19,6 +21,8 @@ from coterie.seeding import generator
 _MOST = 2000
 # Restarts of each k-means, splits of the data for prediction strength, and uniform references for the gap.
 _RESTARTS, _SPLITS, _REFERENCES = 10, 5, 5
+# The greatest number tried by default, and how many points there have to be for each cluster.
+_USUAL_MOST, _EACH = 30, 4
 # The strength from which clusters count as predictable (Tibshirani and Walther, 2005).
 _STRONG = 0.8
 
@@ -42,6 +46,11 @@ class Choice:
     criteria: tuple[Criterion, ...]
 
 
+def most_told_apart(count: int) -> int:
+    """The greatest number of clusters worth trying on so many points, where nobody says one."""
+    return max(2, min(_USUAL_MOST, count // _EACH))
+
+
 def choose_k(points: Tensor, least: int, most: int, *, metric: Metric = "euclidean", seed: int = 0) -> Choice:
     """Recommend a number of clusters for points (N, D).
 
@@ -51,19 +60,24 @@ def choose_k(points: Tensor, least: int, most: int, *, metric: Metric = "euclide
         seed: of the sample and of every k-means.
 
     Raises:
-        UsageError: a range that makes no sense, or too few points for it.
+        UsageError: a range that makes no sense, or too few points for it, or too few that differ.
     """
     if not 2 <= least <= most:
         raise UsageError(f"--from {least} --to {most}: want 2 ≤ from ≤ to")
-    if len(points) < 4 * most:
+    if len(points) < _EACH * most:
         raise UsageError(f"{len(points)} points are too few to tell up to {most} clusters apart: lower --to")
     points = F.normalize(points.float(), dim=1) if metric == "cosine" else points.float()
+    if bool((points == points[0]).all()):
+        raise UsageError(f"all {len(points)} images or rows are the same: there is nothing to tell apart")
     draw = generator(points.device, seed, "choose-k")
     sample = points[torch.randperm(len(points), generator=draw, device=points.device)[:_MOST]]
-    tried = range(least, most + 1)
+    different = len(np.unique(sample.cpu().numpy(), axis=0))
+    if different < least:
+        raise UsageError(f"only {different} of {len(sample)} differ, which cannot form {least} clusters: lower --from")
+    tried = range(least, min(most, different) + 1)
     distances = torch.cdist(sample, sample)
     labels, inertia = {}, {}
-    for k in range(least, most + 2):  # The gap looks one further.
+    for k in range(least, tried[-1] + 2):  # The gap looks one further.
         found = kmeans(sample, k, metric=metric, n_init=_RESTARTS, generator=draw)
         labels[k], inertia[k] = found.labels, found.inertia
     criteria = (
@@ -86,8 +100,8 @@ def prediction_strength(points: Tensor, k: int, *, metric: Metric, draw: torch.G
         halves = points[torch.randperm(len(points), generator=draw, device=points.device)].chunk(2)
         first, second = (kmeans(half, k, metric=metric, n_init=_RESTARTS, generator=draw) for half in halves)
         foretold = nearest_center(halves[1], first.centers, metric=metric)
-        table = torch.zeros(k, k, dtype=torch.float64, device=points.device)
-        table.index_put_((second.labels, foretold), torch.ones_like(foretold, dtype=torch.float64), accumulate=True)
+        table = torch.zeros(k, k, dtype=widest(points.device), device=points.device)
+        table.index_put_((second.labels, foretold), torch.ones_like(foretold, dtype=table.dtype), accumulate=True)
         sizes = table.sum(dim=1)
         together = (table * (table - 1)).sum(dim=1) / (sizes * (sizes - 1)).clamp(min=1)
         strengths.append(float(together[sizes > 1].min()) if bool((sizes > 1).any()) else 0.0)
@@ -126,9 +140,8 @@ def _by_gap(
     references = [_uniform_like(points, draw) for _ in range(_REFERENCES)]
     gaps, errors = {}, {}
     for k in inertia:
-        logs = torch.tensor(
-            [kmeans(reference, k, metric=metric, n_init=2, generator=draw).inertia for reference in references]
-        ).log()
+        found = [kmeans(reference, k, metric=metric, n_init=2, generator=draw).inertia for reference in references]
+        logs = torch.tensor(found).clamp(min=1e-12).log()
         gaps[k] = float(logs.mean()) - float(torch.tensor(max(inertia[k], 1e-12)).log())
         errors[k] = float(logs.std(unbiased=False)) * (1 + 1 / _REFERENCES) ** 0.5
     choice = next((k for k in tried if gaps[k] >= gaps[k + 1] - errors[k + 1]), tried[-1])

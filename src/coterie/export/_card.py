@@ -10,6 +10,7 @@ import jinja2
 
 import coterie
 from coterie.config import flat, plain
+from coterie.data.sources.naming import shown_name
 from coterie.export._network import describe_input, normalisations_of, preparation, takes_images
 from coterie.export.base import Subject
 from coterie.text import in_one_line
@@ -62,7 +63,8 @@ def _scores(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
 def _settings(subject: Subject) -> dict[str, str]:
     """Every setting by its full name, as text for a cell of a table."""
     given = plain(subject.model.blueprint) if subject.config is None else plain(subject.config)
-    settings = {"coterie": coterie.__version__, **flat(given), "backbone": subject.model.blueprint.backbone}
+    backbone = shown_name(subject.model.blueprint.backbone)
+    settings = {"coterie": coterie.__version__, **flat(given), "backbone": backbone}
     return {name: _inert(str(value)) for name, value in settings.items() if name not in _PRIVATE}
 
 

@@ -74,13 +74,16 @@ class Subject:
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """The images' files by key, as far as they are there: found by walking their folder, as a key may lead out."""
-        from coterie.data.sources.folder import find_images
-        from coterie.text import printable
+        """The images' files by key, as far as they are there and are what the run read.
 
-        folder = self.images
-        found = [] if folder is None else find_images(folder)[0]
-        return {printable(path.relative_to(folder or path).as_posix()): path for path in found}
+        They are found by walking their folder, as a key may lead out.
+        """
+        from coterie.runs.images import found_below
+
+        if self.images is None:
+            return {}
+        files, others = found_below(self.folder, self.images, self.assignments.keys)
+        return {key: path for key, path in files.items() if key not in others}
 
     @cached_property
     def names(self) -> list[str]:
@@ -98,7 +101,7 @@ class Subject:
         """
         if self.labelled is None:
             return self.names, self.assignments.clusters.tolist()
-        names = sorted({*self.labelled.labels}, key=str.casefold)
+        names = sorted({*self.labelled.labels}, key=lambda name: (name.casefold(), name))
         place = {name: number for number, name in enumerate(names)}
         return names, [place[label] for label in self.labelled.labels]
 

@@ -21,7 +21,7 @@ def check(subject: Subject) -> None:
 
 def write(subject: Subject, target: Path) -> str:
     import coterie
-    from coterie.data.reading.decode import stored_size
+    from coterie.data.reading.stored import stored_size
     from coterie.files import write_json
     from coterie.text import printable
 
@@ -53,7 +53,11 @@ def write(subject: Subject, target: Path) -> str:
     }
     write_json(target, content)
     unknown = sum("width" not in image for image in images)
-    without = f"; sizes and boxes of {unknown} are left out, as the files are not there" if unknown else ""
+    without = (
+        f"; sizes and boxes of {unknown} are left out, as the files are not there or not what the run read"
+        if unknown
+        else ""
+    )
     return f"{target}: {len(images)} images in {len(names)} categories, in COCO's layout{without}"
 
 

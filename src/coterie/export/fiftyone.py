@@ -67,10 +67,10 @@ def _absolute(images: Path, key: str) -> str:
 
 
 def _without_ending(key: str) -> str:
-    from coterie.data.sources.folder import IMAGE_SUFFIXES
+    from coterie.data.sources.kinds import HEIF_SUFFIXES, IMAGE_SUFFIXES
 
     path = PurePosixPath(key)
-    return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_SUFFIXES else key
+    return str(path.with_suffix("")) if path.suffix.lower() in IMAGE_SUFFIXES | HEIF_SUFFIXES else key
 
 
 FORMAT = Format("the assignments as FiftyOne's labels.json", write, check)

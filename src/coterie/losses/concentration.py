@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from coterie.processes import ALONE, Processes
 
+_NARROWEST = 0.01
+
 
 def concentration(
     embeddings: Tensor, labels: Tensor, centers: Tensor, *, temperature: float, group: Processes = ALONE
@@ -15,7 +17,7 @@ def concentration(
     """How widely each cluster's members lie, scaled to the mean τ (PCL, eq. 12): the temperature of its logits.
 
     `φ_c = mean_v ‖v−c‖ / log(|V|+10)`; clusters of one member or none take the largest φ; all are clipped to the 10th
-    and 90th percentile.
+    and 90th percentile. Where no cluster has any width, all are τ.
 
     Args:
         embeddings: (N, d). labels: (N,) int64. centers: (K, d).
@@ -34,7 +36,9 @@ def concentration(
     phi = torch.where(several, phi, torch.where(several, phi, torch.zeros_like(phi)).max())
     ends = torch.quantile(phi, torch.tensor([0.1, 0.9], dtype=phi.dtype, device=phi.device))
     phi = phi.clamp(ends[0], ends[1])
-    return temperature * phi / phi.mean()
+    mean = phi.mean()
+    # Members that are all alike, or clusters of one, have no width to divide by.
+    return temperature * torch.where(mean > 0, (phi / mean).clamp(min=_NARROWEST), torch.ones_like(phi))
 
 
 def prototype_contrast(

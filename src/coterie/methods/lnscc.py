@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from coterie.cluster.clustering import Clustering
 from coterie.cluster.kmeans import Metric
 from coterie.cluster.spaces import as_one
+from coterie.cluster.standard import standard_of
 from coterie.data.feeding.edges import GraphConfig
 from coterie.errors import UsageError
 from coterie.losses.soft_contrast import balance, curve, soft_contrast
@@ -68,6 +69,7 @@ class LNSCC(Method):
     """Neighbours are drawn together on a map and random pairs apart; then the map's clusters are sharpened.
 
     The centers are parameters. One E-step starts them by k-means once the map has formed; the assignment decides.
+    Features are standardised first.
     """
 
     Config = LNSCCConfig
@@ -83,6 +85,8 @@ class LNSCC(Method):
     }
     started: Tensor
     proportions: Tensor
+    center: Tensor
+    scale: Tensor
 
     def __init__(self, config: LNSCCConfig, spaces: Sequence[int], *, n_clusters: int) -> None:
         super().__init__()
@@ -96,6 +100,14 @@ class LNSCC(Method):
         wanted = torch.tensor(config.proportions or [1.0] * n_clusters)
         self.register_buffer("proportions", wanted / wanted.sum(), persistent=False)
         self.register_buffer("started", torch.tensor(False))
+        self.register_buffer("center", torch.zeros(sum(spaces)))
+        self.register_buffer("scale", torch.ones(sum(spaces)))
+
+    @torch.no_grad()
+    def begin(self, features: Tensor) -> None:
+        """Learn what brings features to the size of one, as raw ones are of any."""
+        for kept, found in zip((self.center, self.scale), standard_of(as_one(features, self.spaces)), strict=True):
+            kept.copy_(found)
 
     def e_step(self, progress: Progress) -> EStep | None:
         if bool(self.started) or progress.epoch < _epoch(self.config.cluster_at, progress):
@@ -109,7 +121,7 @@ class LNSCC(Method):
 
     def losses(self, views: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
         config = self.config
-        mapped = self.network(as_one(torch.cat(list(views)), self.spaces), batch.generator)
+        mapped = self.network(self._standard(torch.cat(list(views))), batch.generator)
         head, tail = mapped.chunk(2)
         permutation = torch.randperm(len(head) * config.negatives, generator=batch.generator, device=head.device)
         a, b = curve(config.min_dist)
@@ -122,11 +134,11 @@ class LNSCC(Method):
 
     def embed(self, images: Tensor) -> Tensor:
         """Places on the map, from feature vectors (n, D)."""
-        return cast(Tensor, self.network(as_one(images, self.spaces)))
+        return cast(Tensor, self.network(self._standard(images)))
 
     def features(self, images: Tensor) -> Tensor:
-        """The features (n, D) as they were given, those of several spaces at unit length in each; the map of many."""
-        return as_one(images, self.spaces) if images.shape[1] <= _WIDEST else self.embed(images)
+        """The standardised features (n, D), or the map where they are many."""
+        return self._standard(images) if images.shape[1] <= _WIDEST else self.embed(images)
 
     def assign(self, images: Tensor) -> Tensor:
         """Soft assignments q, (n, K)."""
@@ -134,6 +146,9 @@ class LNSCC(Method):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self.parameters()), "rate": 1.0, "constant": True}]
+
+    def _standard(self, features: Tensor) -> Tensor:
+        return (as_one(features, self.spaces) - self.center) / self.scale
 
     def _soft(self, mapped: Tensor) -> Tensor:
         return soft_assignment(mapped, self.centers, alpha=self.config.alpha)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from coterie.cluster.clustering import Clustering
+from coterie.devices import precise
 from coterie.errors import UsageError
 from coterie.losses.prototypes import prototype_scattering
 from coterie.methods.base import Batch, EStep
@@ -93,7 +94,7 @@ class ProPos(BYOL):
         if not self.config.resample or len(self.pseudo_labels) == 0:
             return None
         sizes = torch.bincount(self.pseudo_labels, minlength=self.n_clusters)
-        return 1.0 / sizes[self.pseudo_labels].double()
+        return precise(sizes[self.pseudo_labels]).reciprocal()
 
     def _scattering(self, online: Tensor, target: Tensor, labels: Tensor) -> Tensor:
         if len(self.queue) and len(self.pseudo_labels):

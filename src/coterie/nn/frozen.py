@@ -16,6 +16,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from coterie.devices import precise
+
 # The most that glibc's allocator ever keeps for the next request (DEFAULT_MMAP_THRESHOLD_MAX), less its own words.
 _KEPT = (32 << 20) - (64 << 10)
 # Of the largest feature: float32 keeps seven digits, of which the sums of deep networks lose a few.
@@ -117,16 +119,16 @@ def _pairs(network: nn.Module, image: Tensor) -> list[tuple[nn.Conv2d, nn.BatchN
 
 def _fold_into(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     """γ(Wx + b − μ)/√(σ² + ε) + β is a convolution, too; in float64, as the old weights cannot be had back."""
-    mean, variance = (cast(Tensor, value).double() for value in (norm.running_mean, norm.running_var))
+    mean, variance = (precise(cast(Tensor, value)) for value in (norm.running_mean, norm.running_var))
     scale = (variance + norm.eps).rsqrt()
     if norm.affine:
-        scale = scale * norm.weight.double()
-    bias = torch.zeros_like(mean) if convolution.bias is None else convolution.bias.double()
-    offset = (bias - mean) * scale + (norm.bias.double() if norm.affine else 0.0)
-    dtype = convolution.weight.dtype
-    weight = (convolution.weight.double() * scale.view(-1, 1, 1, 1)).to(dtype)
+        scale = scale * precise(norm.weight)
+    bias = torch.zeros_like(mean) if convolution.bias is None else precise(convolution.bias)
+    offset = (bias - mean) * scale + (precise(norm.bias) if norm.affine else 0.0)
+    old = convolution.weight
+    weight = (precise(old) * scale.view(-1, 1, 1, 1)).to(old)
     convolution.weight = nn.Parameter(weight, requires_grad=False)
-    convolution.bias = nn.Parameter(offset.to(dtype), requires_grad=False)
+    convolution.bias = nn.Parameter(offset.to(old), requires_grad=False)
 
 
 @torch.inference_mode()

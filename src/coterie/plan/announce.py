@@ -6,6 +6,7 @@ from typing import Any
 
 from coterie.data.feeding.augment import describe_views
 from coterie.data.feeding.features import Features
+from coterie.data.reading.depth import Scale
 from coterie.listener import Listener
 from coterie.methods import learns
 from coterie.nn.pretrained import parts_of
@@ -33,6 +34,8 @@ def short(plan: Plan) -> list[str]:
     sides = sorted({each.side for each in plan.backbones} or {config.data.side}, reverse=True)
     squares = " and ".join(f"{side}×{side}" for side in sides)
     what = "feature vectors" if isinstance(plan.source, Features) else f"images as {squares} pixels"
+    if plan.outline.bands:
+        what += f" of {plan.outline.bands} channel{'s' * (plan.outline.bands > 1)} ({config.data.channels})"
     network = "" if config.backbone == NO_BACKBONE else f" on {'frozen ' if plan.on_features else ''}{config.backbone}"
     network = network.replace(" on ", " with ", 1) if not plan.on_features else network
     epochs = f"{config.train.epochs} epochs of batches of {config.train.batch_size}"
@@ -41,10 +44,16 @@ def short(plan: Plan) -> list[str]:
     known = [KNOWN[part] for part in parts_of(config.backbone) if part in KNOWN]
     return [
         f"{len(plan.source.keys)} {what} from {config.data.source} into {config.clusters} clusters",
+        *([_told(config.data.scale)] if config.data.scale else []),
         f"{config.method}{network}, {epochs}, on {config.device} in {config.precision}",
         *(f"{each.name} has learnt from {each.learnt_from}" for each in known),
         *(["--backbone convnet-small learns from these photographs alone instead"] if by_default else []),
     ]
+
+
+def _told(scale: Scale) -> str:
+    black, white = (f"{value:g}" for value in scale)
+    return f"in images of more than eight bits {black} is black and {white} white; --set data.scale changes it"
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

@@ -102,8 +102,13 @@ def default_batch_size(count: int, *, gpu: bool, pretrained: bool = False) -> in
     return max(32, min(largest, 1 << (count // 8).bit_length()))
 
 
-def default_augmentation(side: int, *, grey: bool) -> dict[str, Any]:
-    """Drawings and characters are warped and never flipped; photographs are cropped, flipped and recoloured."""
+def default_augmentation(side: int, *, grey: bool, colours: bool = True) -> dict[str, Any]:
+    """Drawings and characters are warped and never flipped; photographs are cropped, flipped and recoloured.
+
+    Channels that are no `colours` keep what they are to each other; and what a microscope sees has no upper side.
+    """
+    if not colours:
+        return {"saturation": 0.0, "hue": 0.0, "grey": 0.0, "vertical_flip": 0.5}
     if side <= 16 or (grey and side <= 32):
         return {
             "crop": [0.6, 1.0], "crop_ratio": [0.8, 1.25], "flip": 0.0, "rotation": 18.0, "zoom": 0.1, "shear": 15.0,

@@ -50,7 +50,7 @@ def estimate(config: RunConfig, outline: Outline, backbones: Sequence[Pretrained
         features = 4 * outline.count * max(1024, sum(cast(int, each.backbone.features) for each in backbones))
         return Estimate(seconds, _PROCESS + images + weights + features, _PAGE + weights + features)
     backbone = backbones[0] if backbones else None
-    channels = backbone.channels if backbone is not None else 1 if outline.grey else 3
+    channels = backbone.channels if backbone is not None else outline.bands or (1 if outline.grey else 3)
     shape = (channels, config.data.side, config.data.side)
     images = outline.count * math.prod(shape)
     pace = _Pace(config, shape, outline, backbone)

@@ -18,6 +18,7 @@ from coterie.nn.backbones import backbone_names
 from coterie.nn.pretrained import Pretrained, is_pretrained, parts_of
 from coterie.nn.pretrained.base import USUAL_SIDE, joined_labels
 from coterie.nn.pretrained.known import KNOWN
+from coterie.nn.pretrained.naming import full_name
 from coterie.plan.defaults import (
     default_augmentation,
     default_options,
@@ -104,6 +105,8 @@ def told(request: Request) -> Told:
     method = str(request.method or recipe.get("method", "propos"))
     method_type(method)
     asked = asked_values(request, method)
+    if isinstance(asked.get("backbone"), str):
+        asked["backbone"] = full_name(asked["backbone"])
     origin = "" if request.recipe is None else f"recipe {request.recipe}"
     return Told(Layer(origin, recipe), Layer(YOU, asked), str(asked.get("method", method)))
 
@@ -168,7 +171,7 @@ def stacked(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, ...]:
     """What the images' size and colours suggest, and their number."""
-    gpu, on_features = runtime.device.type == "cuda", method_type(said.method).inputs == "features"
+    gpu, on_features = runtime.device.type != "cpu", method_type(said.method).inputs == "features"
     pretrained = is_pretrained(str(said.get("backbone", "")))
     side = default_side(outline.side, gpu=gpu)
     # Small images that are enlarged for a backbone are still augmented as what they are.
@@ -176,15 +179,19 @@ def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
     seen = wanted if isinstance(wanted, int) and not pretrained else side
     own = "resnet18-small" if gpu and seen > 16 else "convnet-small"
     values: dict[str, Any] = {"backbone": NO_BACKBONE if on_features else own, "data.side": side}
+    if outline.scale:
+        values["data.scale"] = list(outline.scale)
+    if outline.bands:
+        values["data.ranges"] = list(outline.ranges)
     if not said.recipe.origin:
-        values |= _named("augment", default_augmentation(seen, grey=outline.grey))
+        values |= _named("augment", default_augmentation(seen, grey=outline.grey, colours=not outline.bands))
     images = f"{'grey ' if outline.grey else ''}images of {outline.side} pixels"
     return (Layer(f"default: {images}" if outline.side else "default: features", values),)
 
 
 def _of_method(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, ...]:
     """What so many images suggest, and what the method's paper states, as far as a short run can follow it."""
-    kind, gpu = method_type(said.method), runtime.device.type == "cuda"
+    kind, gpu = method_type(said.method), runtime.device.type != "cpu"
     on_features, states = kind.inputs == "features", kind.train_defaults
     options = {} if on_features else default_options(method_options(said.method), outline.count, gpu=gpu)
     pretrained = is_pretrained(str(said.get("backbone", ""))) and not on_features

@@ -11,16 +11,19 @@ from coterie.config import flat, plain, read
 from coterie.data.base import Outline, Source
 from coterie.data.feeding.features import Features
 from coterie.data.sources import open_source
+from coterie.data.sources.naming import full_name
 from coterie.data.sources.pack import in_spaces
 from coterie.errors import UsageError
 from coterie.methods import method_type
-from coterie.nn.pretrained import Pretrained, is_pretrained, open_backbones
+from coterie.nn.pretrained import Pretrained, is_pretrained, open_backbones, parts_of
+from coterie.nn.pretrained.naming import tell_twins
 from coterie.nn.pretrained.packages import best_at_hand
 from coterie.plan.estimate import Estimate, estimate
 from coterie.plan.layers import Told, lay, settle, told
 from coterie.plan.request import Request
 from coterie.plan.words import nested
-from coterie.runs.config import NO_BACKBONE, READING, DataConfig, RunConfig
+from coterie.runs.config import NO_BACKBONE, READING, DataConfig, RunConfig, check_side
+from coterie.surroundings import in_surroundings
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Plan:
             yield name, value, self.origins.get(name) or own
 
 
+@in_surroundings
 def plan(
     request: Request,
     *,
@@ -83,6 +87,7 @@ def plan(
     if source is None:
         reading = _reading(said, request) if saved is None else {name: getattr(saved.data, name) for name in READING}
         source = open_source(request.source, **reading, note=note)
+        request = replace(request, source=full_name(request.source))
     outline = source.outline()
     if saved is not None and said.get("clusters") is None:
         request = replace(request, clusters=saved.clusters)
@@ -94,6 +99,8 @@ def plan(
     if saved is not None:
         opened = () if finished else reopened(saved, note)
         source = _in_spaces(source, saved)
+        # Whoever moved the images says where they are now; that they are the same is checked when they are read.
+        saved = replace(saved, data=replace(saved.data, source=request.source))
         return Plan(saved, source, outline, opened, {}, _differing(saved, config, said))
     _check_kind(source, config)
     source = _in_spaces(source, config)
@@ -138,6 +145,8 @@ def _reading(said: Told, request: Request) -> dict[str, Any]:
 
 def _open(name: str, side: int | None, note: Callable[[str], None]) -> tuple[Pretrained, ...]:
     """Pretrained backbones; that comes late, as fetching them may take long."""
+    for part in parts_of(name):
+        tell_twins(part, note)
     if not is_pretrained(name):
         return ()
     note(f"opening {name}")
@@ -167,6 +176,8 @@ def _in_spaces(source: Source, config: RunConfig) -> Source:
 def _check_kind(source: Source, config: RunConfig) -> None:
     """Raise a UsageError if the method cannot learn from what the source holds, or into so many clusters."""
     check_enough(len(source.keys), config.clusters)
+    if not isinstance(source, Features):
+        check_side(config.data.side)
     method, on_features = config.method, method_type(config.method).inputs == "features"
     if isinstance(source, Features):
         if not on_features:

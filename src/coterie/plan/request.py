@@ -24,6 +24,7 @@ class Request:
     precision: str = "auto"
     seed: int | None = None
     labels_from_folders: bool = False
+    collapse_copies: bool = False
     deterministic: bool = False
     compiled: bool = False
     proportions: tuple[float, ...] = ()
@@ -31,4 +32,5 @@ class Request:
     subset: str | None = None
     image_column: str | None = None
     label_column: str | None = None
+    channels: str | None = None
     words: tuple[str, ...] | None = None

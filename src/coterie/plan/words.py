@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from coterie.config import plain
+from coterie.config import plain, shortened
 from coterie.data.feeding.augment import AugmentConfig
 from coterie.errors import UsageError, unknown
 from coterie.methods import method_type
@@ -20,11 +21,12 @@ from coterie.untrusted import read_yaml
 _ARGUMENTS = {
     "method": "method", "clusters": "clusters", "seed": "seed", "backbone": "backbone", "epochs": "train.epochs",
     "size": "data.side", "subset": "data.subset", "image_column": "data.image_column",
-    "label_column": "data.label_column", "words": "words",
+    "label_column": "data.label_column", "channels": "data.channels", "words": "words",
 }  # fmt: skip
 # Those that only ever switch something on, and those whose default is a word.
 _SWITCHES = {
     "deterministic": "deterministic", "compiled": "compiled", "labels_from_folders": "data.labels_from_folders",
+    "collapse_copies": "data.collapse_copies",
 }  # fmt: skip
 _WORDS = ("device", "precision")
 
@@ -108,3 +110,20 @@ def _full_name(key: str, known: list[str]) -> str:
         short = {name.rpartition(".")[2] for name in known}
         raise unknown("option", key, known if "." in key else short)
     return matches[0]
+
+
+def as_settings(options: object) -> tuple[str, ...]:
+    """Values by their names as `KEY=VALUE` strings; raises a UsageError for what `--set` cannot say."""
+    if not isinstance(options or {}, Mapping):
+        raise UsageError(f"options go by name, as in {{'train.batch_size': 64}}, and are no {type(options).__name__}")
+    return tuple(f"{name}={_yaml(name, value)}" for name, value in plain(options or {}).items())
+
+
+def _yaml(name: str, value: Any) -> str:
+    import yaml
+
+    try:
+        text = str(yaml.safe_dump(value, default_flow_style=True, width=math.inf))
+    except yaml.YAMLError:
+        raise UsageError(f"option '{name}': {shortened(value)} is neither a number, nor a word, nor a list") from None
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -21,7 +21,7 @@ _BUDGET = 1_800_000
 
 @dataclass(frozen=True)
 class Picture:
-    """One image on the page; `uri` is None where there is no picture of its own."""
+    """One image on the page, which stands for some `pictures`; `uri` is None where there is no picture of its own."""
 
     row: int
     key: str
@@ -30,6 +30,7 @@ class Picture:
     confidence: float
     outlier: bool
     label: str
+    pictures: int = 1
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,22 @@ def make_cards(
     selection: Mapping[int, Selection],
     thumbnails: Thumbnails,
     palette: Sequence[str],
+    standing: npt.NDArray[np.int64],
     words: Words = (),
 ) -> list[Card]:
-    """A card for each cluster with members; `words` are suggested for each, if any are."""
+    """A card for each cluster with members.
+
+    Args:
+        standing: (N,) by how many pictures each row is shown.
+        words: suggested for each cluster, if any are.
+    """
     affordable = _affordable(selection, thumbnails)
 
     def pictures(rows: Sequence[int]) -> list[Picture]:
-        return [_picture(assignments, thumbnails.uri(row) if row in affordable else None, row) for row in rows]
+        return [
+            _picture(assignments, thumbnails.uri(row) if row in affordable else None, row, int(standing[row]))
+            for row in rows
+        ]
 
     cards = []
     for cluster, picks in selection.items():
@@ -108,7 +118,7 @@ def _majority(assignments: Assignments, rows: npt.NDArray[np.intp]) -> tuple[str
     return label, count / len(known)
 
 
-def _picture(assignments: Assignments, uri: str | None, row: int) -> Picture:
+def _picture(assignments: Assignments, uri: str | None, row: int, pictures: int) -> Picture:
     key = assignments.keys[row]
     return Picture(
         row=row,
@@ -118,4 +128,5 @@ def _picture(assignments: Assignments, uri: str | None, row: int) -> Picture:
         confidence=float(assignments.confidence[row]),
         outlier=bool(assignments.outlier[row]),
         label=assignments.labels[row] if assignments.labels else "",
+        pictures=pictures,
     )

@@ -51,9 +51,17 @@ def make_atlas(embeddings: npt.NDArray[np.floating[Any]]) -> Atlas:
 
 
 def page_content(
-    assignments: Assignments, rows: Sequence[int], atlas: Atlas, sheets: Sheets | None
+    assignments: Assignments,
+    rows: Sequence[int],
+    atlas: Atlas,
+    sheets: Sheets | None,
+    standing: npt.NDArray[np.int64] | None = None,
 ) -> Mapping[str, Any]:
-    """Plain values for JSON; images are numbered by their place in `rows`, the rows of the run that are shown."""
+    """Plain values for JSON; images are numbered by their place in `rows`, the rows of the run that are shown.
+
+    Args:
+        standing: (N,) by how many pictures each row of the run is shown; None for each by one.
+    """
     index = np.asarray(rows)
     clusters = int(assignments.clusters.max(initial=0)) + 1
     labels = assignments.labels or []
@@ -70,6 +78,9 @@ def page_content(
         "cluster": _packed(assignments.clusters[index], "<u2"),
         "confidence": _packed(np.rint(assignments.confidence[index] * _TOP), "<u2"),
         "outlier": _packed(assignments.outlier[index], "u1"),
+        "copies": _packed(np.minimum(standing[index], _TOP), "<u2")
+        if standing is not None and standing.max() > 1
+        else None,
         "classes": classes,
         "label": _packed(np.array([numbers[labels[row]] for row in rows]), "<u2") if classes else None,
         "place": _packed(_squared(atlas.places), "<u2"),

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from coterie.data.sources.naming import shown_name
 from coterie.errors import CoterieError
 from coterie.evaluate.agreement import compare, per_class
 from coterie.files import write_text
@@ -22,17 +23,20 @@ from coterie.report.cards import make_cards
 from coterie.report.content import make_atlas, page_content
 from coterie.report.palette import colours
 from coterie.report.plots import curves, map_of_embeddings
-from coterie.report.selection import select, shown_rows
+from coterie.report.selection import folded, select, shown_rows
 from coterie.report.sheets import PIXEL_ART
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
+from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.runs.words import as_json, checked_words
 from coterie.text import printable
 from coterie.untrusted import read_matrix
 
 # In the order they build on each other.
-_SCRIPTS = ("run", "groups", "table", "pictures", "view", "points", "map", "inspector", "cards", "images", "start")
+_SCRIPTS = (
+    "run", "groups", "reading", "table", "pictures", "view", "points", "map", "inspector", "cards", "images", "start",
+)  # fmt: skip
 # Rows and columns of a confusion table one can still read.
 _MOST_CELLS = 1600
 
@@ -49,8 +53,9 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
     palette = colours(int(assignments.clusters.max(initial=0)) + 1)
     thumbnails = Thumbnails.load(folder.thumbnails)
     sheets = thumbnails.every_sheet()
-    selection = select(assignments, embeddings)
-    rows = shown_rows(len(assignments.keys), [row for picks in selection.values() for row in picks.rows])
+    standing = folded(assignments, read_duplicates(folder.duplicates, assignments.keys))
+    selection = select(assignments, embeddings, standing)
+    rows = shown_rows(standing, [row for picks in selection.values() for row in picks.rows])
     atlas = make_atlas(embeddings[rows])
     words = checked_words(summary.get("words", []), summary["clusters"])
     script = _script()
@@ -58,19 +63,20 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
     html = page.render(
         summary={"further": {}} | summary,
         title=PurePosixPath(config.data.source).name or config.data.source,
-        source=config.data.source,
+        source=shown_name(config.data.source),
         made=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M"),
-        cards=make_cards(assignments, selection, thumbnails, palette, words),
+        cards=make_cards(assignments, selection, thumbnails, palette, standing, words),
         map=map_of_embeddings(atlas.places, assignments.clusters[rows], palette, given=embeddings.shape[1] == 2),
         animation=_animation(folder),
         agreement=_agreement(assignments),
         curves=curves(folder.read_metrics()),
         settings=printable(folder.config.read_text(encoding="utf-8", errors="replace")),
         skipped=folder.read_skipped(),
+        copies=int((standing == 0).sum()),
         pixelated=0 < config.data.side <= PIXEL_ART,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
-        content={**page_content(assignments, rows, atlas, sheets), "words": as_json(words)},
+        content={**page_content(assignments, rows, atlas, sheets, standing), "words": as_json(words)},
         sheets=[] if sheets is None else [base64.b64encode(image).decode("ascii") for image in sheets.images],
     )
     write_text(folder.report, html)
@@ -120,7 +126,9 @@ def read_embeddings(folder: RunFolder, count: int) -> npt.NDArray[np.float32]:
         if len(embeddings) != count:
             raise ValueError
     except (OSError, ValueError):
-        raise CoterieError(f"{folder.embeddings} is missing or damaged: repeat the run") from None
+        raise CoterieError(
+            f"{folder.embeddings} is missing or damaged: repeat the run's command with --resume"
+        ) from None
     return embeddings
 
 

@@ -31,8 +31,22 @@ class Selection:
         return self.typical + self.doubtful + self.outlying
 
 
-def select(assignments: Assignments, embeddings: npt.NDArray[np.floating[Any]]) -> dict[int, Selection]:
-    """A selection for each cluster with members, by number.
+def folded(assignments: Assignments, first: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """By how many pictures (N,) each row is shown: 1, or with its copies in its cluster more; 0 for these copies.
+
+    Args:
+        first: (N,) the row of the picture that each is a copy of, its own where it is none.
+    """
+    shown_by = np.where(assignments.clusters[first] == assignments.clusters, first, np.arange(len(first)))
+    return np.bincount(shown_by, minlength=len(first))
+
+
+def select(
+    assignments: Assignments,
+    embeddings: npt.NDArray[np.floating[Any]],
+    pictures: npt.NDArray[np.int64] | None = None,
+) -> dict[int, Selection]:
+    """A selection for each cluster with members, by number, of those that stand for `pictures` (N,).
 
     Typical images lie nearest to their cluster's mean; outlying ones are its outliers, the farthest first; doubtful
     ones have the least confidence of the rest.
@@ -44,7 +58,7 @@ def select(assignments: Assignments, embeddings: npt.NDArray[np.floating[Any]]) 
     )  # fmt: skip
     chosen = {}
     for cluster in clusters:
-        rows = np.flatnonzero(assignments.clusters == cluster)
+        rows = np.flatnonzero((assignments.clusters == cluster) & (True if pictures is None else pictures > 0))
         members = embeddings[rows]
         farness = np.square(members - members.mean(axis=0)).sum(axis=1)
         # A small group keeps a third of its images for the doubtful ones.
@@ -58,9 +72,11 @@ def select(assignments: Assignments, embeddings: npt.NDArray[np.floating[Any]]) 
     return chosen
 
 
-def shown_rows(count: int, selected: Iterable[int]) -> list[int]:
-    """Rows the page shows, rising: all of them, or `MOST_SHOWN` evenly spaced ones and the selected."""
-    if count <= MOST_SHOWN:
-        return list(range(count))
-    spaced = np.linspace(0, count - 1, MOST_SHOWN).astype(np.int64)
+def shown_rows(pictures: npt.NDArray[np.int64], selected: Iterable[int]) -> list[int]:
+    """Rows the page shows, rising: all that stand for `pictures` (N,), or `MOST_SHOWN` evenly spaced ones of them and
+    the selected."""
+    there = np.flatnonzero(pictures)
+    if len(there) <= MOST_SHOWN:
+        return [int(row) for row in there]
+    spaced = there[np.linspace(0, len(there) - 1, MOST_SHOWN).astype(np.int64)]
     return sorted({*spaced.tolist(), *selected})

@@ -88,7 +88,7 @@ class Thumbnails:
                 side, columns = map(int, pack["sheet_layout"].tolist())
                 return Thumbnails(encoded, Sheets(side, columns, pack["sheet_rows"].tolist(), _parted("sheet_", pack)))
         except Exception:  # Damaged or tampered files raise nearly anything.
-            raise CoterieError(f"{path} is missing or damaged: resume the run to write it again") from None
+            raise CoterieError(f"{path} is missing or damaged: repeat the run's command with --resume") from None
 
 
 def _joined(prefix: str, parts: Sequence[bytes]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.cluster.groups import Grouping
-from coterie.errors import CoterieError, UsageError
-from coterie.tables import Decimal, by_key, read_table, to_csv
-from coterie.text import printable
+from coterie.errors import CoterieError
+from coterie.naming import class_names
+from coterie.tables import Decimal, number, read_table, to_csv, whole
 
 T = TypeVar("T", int, float)
 
@@ -45,7 +45,7 @@ class Assignments:
         named = None if labels is None else [class_names[label] if label >= 0 else "" for label in labels]
         # Rounded as the file has it, so that a table read back is the table written.
         confidence, score = (
-            np.round(values.double().cpu().numpy(), 6) for values in (grouping.confidence, grouping.outlier_score)
+            np.round(values.cpu().double().numpy(), 6) for values in (grouping.confidence, grouping.outlier_score)
         )
         return Assignments(list(keys), grouping.clusters.cpu().numpy(), confidence, score > 1, named, score)
 
@@ -78,30 +78,17 @@ class Assignments:
             return Assignments(
                 [row["key"] for row in rows],
                 # There are never more clusters than images.
-                np.array([_within(int(row["cluster"]), len(rows) - 1) for row in rows], dtype=np.int64),
-                np.array([_within(float(row["confidence"]), 1) for row in rows]),
-                np.array([row["outlier"] == "1" for row in rows]),
-                [row["label"] for row in rows] if "label" in rows[0] else None,
-                np.array([_within(float(row["outlier_score"]), np.inf) for row in rows]) if scored else None,
+                np.array([_within(whole(row["cluster"]), len(rows) - 1) for row in rows], dtype=np.int64),
+                np.array([_within(number(row["confidence"]), 1) for row in rows]),
+                np.array([whole(row["outlier"]) == 1 for row in rows]),
+                class_names(row["label"] for row in rows) if "label" in rows[0] else None,
+                np.array([_within(number(row["outlier_score"]), np.inf) for row in rows]) if scored else None,
             )
         except ValueError:
-            raise CoterieError(f"{path} is missing or damaged: resume the run to write it again") from None
+            raise CoterieError(f"{path} is missing or damaged: repeat the run's command with --resume") from None
 
 
 def _within(value: T, most: float) -> T:
     if not 0 <= value <= most:
         raise ValueError(f"{value} does not lie between 0 and {most}")
     return value
-
-
-def read_labels(path: Path, keys: Sequence[str]) -> list[str]:
-    """A label for each key from a CSV with the columns key and label; keys it lacks get the empty label.
-
-    Raises:
-        UsageError: no such file, other columns, a key twice, or not one key in common.
-    """
-    found = by_key(path, read_table(path, ("key", "label")))
-    labels = [found[printable(key)]["label"] if printable(key) in found else "" for key in keys]
-    if not any(labels):
-        raise UsageError(f"{path} labels none of the run's images; its keys must be those of assignments.csv")
-    return labels

@@ -23,7 +23,7 @@ FORMAT = 2
 NO_BACKBONE = "none"
 GROUPS = ("auto", "own", "mixture")
 # The options of the data section that say how a source is read.
-READING = ("labels_from_folders", "subset", "image_column", "label_column")
+READING = ("labels_from_folders", "subset", "image_column", "label_column", "channels", "ranges")
 # Means and deviations of the channels as the field states them; CIFAR's deviations are means over images.
 STATISTICS = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_DEVIATION),
@@ -37,33 +37,50 @@ class DataConfig:
     """Which images, and how large.
 
     Args:
-        source: what was given, see `coterie.data.sources.open_source`.
+        source: its full name, which means the same in every folder, see `coterie.data.sources.open_source`.
         side: pixels of the square each image becomes; 0 where the source holds features, or where it is looked at by
             several backbones, each with a side of its own.
         labels_from_folders: take class folders as labels, for evaluation only.
+        collapse_copies: learn from every picture once, however many copies of it there are.
         normalisation: the mean and deviation taken out of every channel: "images" for their own, "imagenet", "cifar10"
             or "cifar100" for what is usual there, "auto" for what a pretrained backbone wants, else "images".
+        scale: the values that are black and white in images of more than eight bits; empty chooses from the images, and
+            stays so where all have eight bits, as do arrays.
         subset, image_column, label_column: of a data set of the hub; empty chooses, see `coterie.data.sources.hub`.
         spaces: widths of several feature spaces that lie side by side in a source of features; empty for those the
             source tells of.
+        channels: those looked at, `all` or numbers such as `0,2,3`, of images whose channels are no colours.
+        ranges: black and white of each of them in turn, as some images of the source had it.
     """
 
     source: str
     side: int
     labels_from_folders: bool = False
+    collapse_copies: bool = False
     normalisation: str = "auto"
+    scale: tuple[float, ...] = ()
     subset: str = ""
     image_column: str = ""
     label_column: str = ""
     spaces: tuple[int, ...] = ()
+    channels: str = ""
+    ranges: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.normalisation not in ("auto", "images", *STATISTICS):
             raise unknown("normalisation", self.normalisation, ("auto", "images", *STATISTICS))
-        if self.side > MOST_SIDE:
-            raise UsageError(f"images may be up to {MOST_SIDE} pixels wide, not {self.side}: lower --size")
-        if self.side < 8 and self.side != 0:
-            raise UsageError(f"images must be at least 8 pixels wide, not {self.side}: raise --size")
+        if self.scale and (len(self.scale) != 2 or not self.scale[0] < self.scale[1]):
+            raise UsageError(f"option 'data.scale' wants two rising values, black and white, got {list(self.scale)}")
+        if self.side:
+            check_side(self.side)
+
+
+def check_side(side: int) -> None:
+    """Raise a UsageError if images cannot be squares of `side` pixels."""
+    if side > MOST_SIDE:
+        raise UsageError(f"images may be up to {MOST_SIDE} pixels wide, not {side}: lower --size")
+    if side < 8:
+        raise UsageError(f"images must be at least 8 pixels wide, not {side}: raise --size")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from typing import Any
 from coterie.data.base import Skipped
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.failures import disk_reason, translated
-from coterie.files import is_partial, write_text
+from coterie.files import is_partial, to_json, write_text
 from coterie.runs.config import RunConfig, from_yaml, to_yaml
+from coterie.runs.lock import NAME as LOCK
 from coterie.runs.summary import checked_record, checked_summary
 from coterie.tables import read_table, to_csv
 from coterie.untrusted import read_json
@@ -58,6 +59,11 @@ class RunFolder:
     @property
     def skipped(self) -> Path:
         return self.root / "skipped.csv"
+
+    @property
+    def duplicates(self) -> Path:
+        """Which images are copies of others."""
+        return self.root / "duplicates.csv"
 
     @property
     def thumbnails(self) -> Path:
@@ -106,8 +112,13 @@ class RunFolder:
         return self.root / "store.npy"
 
     @property
+    def once(self) -> Path:
+        """The same of the images without copies."""
+        return self.root / "once.npy"
+
+    @property
     def manifest(self) -> Path:
-        """What the run began with, image by image, while it lasts."""
+        """What the run read, image by image."""
         return self.root / "checksums.txt"
 
     @property
@@ -124,7 +135,7 @@ class RunFolder:
         """Raise a UsageError if something lies here already; what a kill left half-written does not count."""
         if self.config.is_file():
             raise UsageError(f"{self.root} exists already: add --resume to continue that run, or give another --out")
-        if self.root.exists() and (not self.root.is_dir() or any(not is_partial(path) for path in self.root.iterdir())):
+        if self.root.exists() and (not self.root.is_dir() or any(not _left_over(path) for path in self.root.iterdir())):
             raise UsageError(f"{self.root} exists already and is not a run: give another --out")
 
     def check_own(self) -> None:
@@ -147,7 +158,7 @@ class RunFolder:
 
     def withdraw(self) -> None:
         """Undo `start` for a run that came to nothing before it began, so that its name is free again."""
-        for path in (self.config, self.skipped, self.scratch, self.manifest):
+        for path in (self.config, self.skipped, self.duplicates, self.scratch, self.once, self.manifest):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.shared, ignore_errors=True)
         with contextlib.suppress(OSError):
@@ -175,13 +186,13 @@ class RunFolder:
         try:
             return checked_summary(read_json(self.summary))
         except (ValueError, OSError):
-            raise CoterieError(f"{self.summary} is damaged: delete it and repeat the command with --resume") from None
+            raise CoterieError(f"{self.summary} is damaged: repeat the run's command with --resume") from None
 
     def add_metrics(self, record: dict[str, Any]) -> None:
         """Append a line to `metrics.jsonl`."""
         try:
             with self.metrics.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(record) + "\n")
+                stream.write(to_json(record) + "\n")
         except OSError as error:
             raise translated(error, self.metrics) or error from None
 
@@ -201,7 +212,7 @@ class RunFolder:
         """Drop the lines of epochs after the first `epochs`, which a resumed run will repeat."""
         kept = [record for record in self.read_metrics() if record["epoch"] <= epochs]
         if self.metrics.exists():
-            write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+            write_text(self.metrics, "".join(to_json(record) + "\n" for record in kept))
 
     def write_skipped(self, skipped: Sequence[Skipped]) -> None:
         """Write `skipped.csv`: key and reason."""
@@ -213,3 +224,8 @@ class RunFolder:
             return [Skipped(row["key"], row["reason"]) for row in read_table(self.skipped, ("key", "reason"))]
         except UsageError:
             return []
+
+
+def _left_over(path: Path) -> bool:
+    """Whether a file is what a process leaves that is killed before its run has begun, or the lock of this one."""
+    return is_partial(path) or path.name == LOCK

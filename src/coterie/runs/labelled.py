@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import numpy.typing as npt
 
 from coterie.errors import UsageError
 from coterie.runs.assignments import Assignments
-from coterie.tables import Decimal, by_key, read_table, to_csv
-from coterie.text import printable
+from coterie.runs.labels import read_label_table
+from coterie.tables import Decimal, to_csv, whole
 
 
 @dataclass(frozen=True)
@@ -54,39 +53,43 @@ class Labelled:
         return to_csv([*columns], zip(*columns.values(), strict=True))
 
 
-def read_labelled(path: Path, assignments: Assignments) -> Labelled:
+def read_labelled(
+    path: Path,
+    assignments: Assignments,
+    first: npt.NDArray[np.int64] | None = None,
+    *,
+    note: Callable[[str], None] = lambda _: None,
+) -> Labelled:
     """The labels that a CSV with the columns key and label, and perhaps mixed, gives to the images of a run.
 
-    An image without a row, or with an empty label, takes the label that most labelled images of its cluster have; in a
-    cluster without a label, "Group" and its number.
+    A copy without a row, or with an empty label, takes that of the picture it is a copy of, which `first` (N,) tells;
+    otherwise an image takes the label that most labelled images of its cluster have; in a cluster without a label,
+    "Group" and its number.
+
+    Args:
+        first: the row of the picture that each image is a copy of, its own where it is none; None for no copies.
+        note: told of what could have been meant otherwise.
 
     Raises:
         UsageError: not such a table; a key occurs twice or is no image of the run; mixed is neither 0 nor 1.
     """
-    rows = by_key(path, read_table(path, ("key", "label")))
-    keys = [printable(key) for key in assignments.keys]
-    _check_keys(path, rows.keys() - {*keys}, keys)
-    given = [" ".join(rows[key]["label"].split()) if key in rows else "" for key in keys]
+    table = read_label_table(path, assignments.keys)
+    if table.strange:
+        raise UsageError(f"{path}: {table.strangers()}")
+    given = table.labels
+    if first is not None:
+        given = [label or given[row] for label, row in zip(given, first.tolist(), strict=True)]
     if not any(given):
         raise UsageError(f"{path} gives no image a label")
+    table.tell(note)
     usual = _commonest(given, assignments.clusters)
     labels = [
         label or usual.get(cluster, f"Group {cluster}")
         for label, cluster in zip(given, assignments.clusters.tolist(), strict=True)
     ]
-    mixed_names = _mixed(path, rows)
+    mixed_names = _mixed(path, table.rows)
     mixed = np.array([label in mixed_names for label in labels])
     return Labelled(assignments, labels, mixed, given.count(""))
-
-
-def _check_keys(path: Path, unknown: set[str], keys: list[str]) -> None:
-    if not unknown:
-        return
-    first = min(unknown)
-    close = difflib.get_close_matches(first, keys, n=1, cutoff=0.6) if len(keys) <= 20_000 else []
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    many = f"{len(unknown)} keys are no images" if len(unknown) > 1 else "a key is no image"
-    raise UsageError(f"{path}: {many} of the run, '{first}'{' among them' * (len(unknown) > 1)}{hint}")
 
 
 def _commonest(labels: list[str], clusters: npt.NDArray[np.int64]) -> dict[int, str]:
@@ -102,9 +105,11 @@ def _mixed(path: Path, rows: dict[str, dict[str, str]]) -> set[str]:
     """Labels of the groups that are marked: one row suffices."""
     names = set()
     for key, row in rows.items():
-        mark = row.get("mixed", "0").strip()
-        if mark not in ("", "0", "1"):
-            raise UsageError(f"{path}: mixed must be 0 or 1, and is '{mark}' for key '{key}'")
-        if mark == "1":
-            names.add(" ".join(row["label"].split()))
+        mark = row.get("mixed", "").strip() or "0"
+        try:
+            marked = {0: False, 1: True}[whole(mark)]
+        except (ValueError, KeyError):
+            raise UsageError(f"{path}: mixed must be 0 or 1, and is '{mark}' for key '{key}'") from None
+        if marked:
+            names.add(row["label"])
     return names

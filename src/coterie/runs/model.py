@@ -15,6 +15,7 @@ from coterie.cluster.groups import Grouping, Groups
 from coterie.data.base import Rows
 from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.collected import Collected
+from coterie.data.reading.depth import Scale
 from coterie.methods import Method, build_method
 from coterie.nn.pretrained import Architecture, Pretrained, build
 from coterie.processes import ALONE, Processes
@@ -63,6 +64,12 @@ class Embedded:
     features: Tensor
     probabilities: Tensor | None
 
+    def at(self, rows: Tensor) -> Embedded:
+        """Those of some rows (n,)."""
+        rows = rows.to(self.embeddings.device)
+        heads = None if self.probabilities is None else self.probabilities[rows]
+        return Embedded(self.embeddings[rows], self.features[rows], heads)
+
 
 @dataclass(frozen=True)
 class Model:
@@ -75,6 +82,7 @@ class Model:
         groups: rule, concentration and outlier score.
         precision: of the backbone, "float32" or "bfloat16".
         backbones: what make features of images, frozen, for a method on features that was given images: a space each.
+        scale: black and white of images of more than eight bits, as those learnt from had them; empty where none had.
         words: suggested for each group, where a backbone knows words.
     """
 
@@ -84,6 +92,7 @@ class Model:
     groups: Groups
     precision: str
     backbones: tuple[Pretrained, ...] = ()
+    scale: Scale = ()
     words: Words = ()
 
     def embed(self, rows: Rows, *, on_rows: Callable[[int], None] = lambda _: None) -> Embedded:

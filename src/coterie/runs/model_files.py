@@ -12,7 +12,7 @@ import coterie
 from coterie.cluster.groups import Groups
 from coterie.cluster.outliers import OutlierScore
 from coterie.cluster.rules import Rule
-from coterie.config import plain, read
+from coterie.config import coerce, plain, read
 from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.features import check_spaces
 from coterie.errors import CoterieError, UsageError
@@ -64,6 +64,7 @@ def save_model(model: Model, folder: Path) -> None:
         "coterie": coterie.__version__,
         **plain(model.blueprint),
         "normalisation": None if model.normalisation is None else plain(model.normalisation),
+        "scale": list(model.scale),
         "precision": model.precision,
         "by_head": model.groups.by_head,
         "words": as_json(model.words),
@@ -108,6 +109,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         check_fits(blueprint.build, weights)
         method = blueprint.build()
         method.load_state_dict(weights)
+        scale = coerce(description.get("scale", []), tuple[float, ...], where="scale")
         words = checked_words(description.get("words", []), blueprint.clusters)
         chosen = precision or _precision(device, description["precision"])
     except UsageError as error:
@@ -124,7 +126,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     groups = Groups(**parts, rule=deciding, outlier_score=outlier_score, by_head=by_head)
     frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
     backbones = _backbones(folder, blueprint) if frozen else ()
-    return Model(blueprint, method, normalisation, groups, chosen, backbones, words)
+    return Model(blueprint, method, normalisation, groups, chosen, backbones, scale, words)
 
 
 def _backbones(folder: Path, blueprint: Blueprint) -> tuple[Pretrained, ...]:

@@ -19,6 +19,8 @@ _SAMPLE = 512
 # A spread of 0.01 is a mean cosine above 0.9999 between embeddings.
 _LEAST_SPREAD = 0.01
 _LARGEST_SHARE = 0.99
+# Up to this a cluster that has nearly everything tells of a collapse, and not of the data.
+_DOUBTFUL_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ def examine(method: Method, feed: Feed, epoch: int) -> Health:
 
 
 def check_sizes(expectation: Expectation, n_clusters: int, epoch: int) -> None:
-    """Raise a CoterieError if the E-step before epoch `epoch` put everything into one of the K clusters."""
+    """Raise a CoterieError if embeddings that are nearly alike were all put into one of the K clusters.
+
+    Before anything is learnt, or where the embeddings do differ, the data may be so: nearly all of one kind.
+    """
+    if epoch == 0 or spread(expectation.embeddings, "cosine") > _DOUBTFUL_SPREAD:
+        return
     for clustering in expectation.clusterings:
         largest = int(clustering.labels.bincount().max()) / len(clustering.labels)
         if len(clustering.centers) == n_clusters and largest > _LARGEST_SHARE:

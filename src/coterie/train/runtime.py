@@ -6,16 +6,21 @@ import contextlib
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 
+from coterie.devices import ACCELERATORS, accelerator, available, telling_of_fallbacks
 from coterie.errors import UsageError
 from coterie.nn.encoder import Encoder
 from coterie.nn.mixed import Mixed
 from coterie.nn.synced import synced
 from coterie.processes import processes
+
+# Accelerators that compute in float32 and for one process, and what people call those there are.
+_ALONE = ("mps", "xpu")
+_CALLED = {"cuda": "CUDA", "mps": "Apple (mps)", "xpu": "Intel (xpu)"}
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,16 @@ class Runtime:
                     module.compile()
 
     @contextlib.contextmanager
-    def rules(self) -> Iterator[None]:
+    def rules(self, note: Callable[[str], None] = lambda _: None) -> Iterator[None]:
         """torch's settings for the length of a run; they are put back afterwards.
+
+        `note` hears once of operations that the device lacks, and that are computed on the CPU.
 
         Products in float32 keep all their digits: noise of σ 0.001 and near prototypes would not survive fewer.
         """
         if self.device.type != "cuda":
-            yield
+            with telling_of_fallbacks(self.device, note):
+                yield
             return
         deterministic = torch.are_deterministic_algorithms_enabled()
         warning, tuning = torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.benchmark
@@ -81,26 +89,36 @@ def choose_runtime(
     Raises:
         UsageError: an unknown name, or a device that is not there; nothing to compile with.
     """
-    if device not in ("auto", "cpu", "cuda") and not device.startswith("cuda:"):
-        raise UsageError(f"unknown device '{device}': use auto, cpu or cuda")
+    kind = device.partition(":")[0]
+    if kind not in ("auto", "cpu", *ACCELERATORS):
+        raise UsageError(f"unknown device '{device}': use auto, cpu, cuda, mps or xpu")
     if precision not in ("auto", "float32", "bfloat16"):
         raise UsageError(f"unknown precision '{precision}': use auto, float32 or bfloat16")
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError("no CUDA device is to be had here: use --device cpu, or auto")
+        device = kind = _fastest()
+    if kind != "cpu" and not available(kind):
+        raise UsageError(f"no {_CALLED[kind]} device is to be had here: use --device cpu, or auto")
+    if kind in _ALONE and processes().count > 1:
+        raise UsageError(f"several processes share the work on cpu or cuda, and not on {kind}")
+    if kind in _ALONE and precision == "bfloat16":
+        raise UsageError(f"{kind} computes in float32: leave --precision bfloat16 out")
     chosen = torch.device(device)
     if precision == "auto":
         precision = "bfloat16" if _profits_from_bfloat16(chosen) else "float32"
     if compiled and not _can_compile(chosen):
-        needed = "triton" if chosen.type == "cuda" else "a C++ compiler such as g++"
+        needed = {"cuda": "triton", "cpu": "a C++ compiler such as g++"}.get(kind, "--device cpu or cuda")
         raise UsageError(f"--compile needs {needed}, which is not to be found here: install it, or leave --compile out")
-    return Runtime(chosen, precision, deterministic=deterministic, compiled=compiled)
+    return Runtime(chosen, precision, kind not in _ALONE, deterministic=deterministic, compiled=compiled)
+
+
+def _fastest() -> str:
+    found = accelerator()
+    return "cpu" if found in _ALONE and processes().count > 1 else found
 
 
 def _can_compile(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return importlib.util.find_spec("triton") is not None
+    if device.type != "cpu":
+        return device.type == "cuda" and importlib.util.find_spec("triton") is not None
     named = os.environ.get("CXX")
     return any(shutil.which(name) for name in ([named] if named else ["g++", "clang++", "c++", "cl"]))
 
@@ -108,6 +126,8 @@ def _can_compile(device: torch.device) -> bool:
 def _profits_from_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type in _ALONE:
+        return False
     # Private names: absent ones count as no.
     supported = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(check() for check in supported if check is not None)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from coterie.data.sources.naming import DIGITS
 from coterie.data.sources.shard_names import is_shards
 from coterie.errors import UsageError
 from coterie.files import is_url, write_text
 from coterie.listener import Listener
 from coterie.runs.assignments import Assignments
+from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
+from coterie.runs.images import found_below
 from coterie.runs.labelled import Labelled, read_labelled
-from coterie.workflow.steps.sort_files import Sorted, check_target, find_files, sort_files
+from coterie.runs.lock import only_writer
+from coterie.surroundings import in_surroundings
+from coterie.workflow.steps.sort_files import Sorted, check_target, sort_files
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Applied:
     sorted: Sorted | None = None
 
 
+@in_surroundings
 def apply_labels(
     run: Path,
     labels: Path,
@@ -47,19 +53,30 @@ def apply_labels(
     """
     folder = RunFolder(run)
     folder.read_summary()
-    labelled = read_labelled(labels, Assignments.read(folder.assignments))
+    assignments = Assignments.read(folder.assignments)
+    first = read_duplicates(folder.duplicates, assignments.keys)
+    labelled = read_labelled(labels, assignments, first, note=listener.note)
     files: dict[str, Path] = {}
+    others: set[str] = set()
     if to is not None:
         check_target(to)
-        files = find_files(_images_of(folder) if source is None else source, labelled)
-    write_text(folder.labelled, labelled.to_csv())
-    placed = None if to is None else sort_files(labelled, files, to, listener, link=link)
+        place = _images_of(folder) if source is None else source
+        if not place.is_dir():
+            raise UsageError(f"there is no folder {place}: say where the run's images lie by --source")
+        files, others = found_below(folder, place, assignments.keys)
+        if not files:
+            raise UsageError(f"none of the run's images lie below {place}: say where they lie by --source")
+        if len(others) == len(files):
+            raise UsageError(f"what lies below {place} are other pictures than the run's, of the same names")
+    with only_writer(run):
+        write_text(folder.labelled, labelled.to_csv())
+    placed = None if to is None else sort_files(labelled, files, to, listener, link=link, others=others)
     return Applied(labelled, folder.labelled, placed)
 
 
 def _images_of(folder: RunFolder) -> Path:
     source = folder.read_config().data.source
-    if source == "digits" or source.endswith(".npz"):
+    if source == DIGITS or source.endswith(".npz"):
         raise UsageError(f"the images of {source} lie in an array and not in files: there is nothing to sort by --to")
     if is_url(source) or is_shards(source):
         raise UsageError(

@@ -12,11 +12,14 @@ from coterie.data.sources import open_source
 from coterie.listener import Listener
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
+from coterie.runs.images import read_by
 from coterie.runs.labelled import read_labelled
 from coterie.runs.model_files import load_model
+from coterie.surroundings import in_surroundings
 from coterie.workflow.steps.read import gather
 
 
+@in_surroundings
 def assign(
     run: Path, source: str, listener: Listener, *, device: str = "auto", reading: Mapping[str, Any] | None = None
 ) -> tuple[Assignments, list[Skipped]]:
@@ -32,7 +35,8 @@ def assign(
     """
     folder = RunFolder(run)
     model = load_model(folder.model, device=device)
-    rows, skipped = gather(open_source(source, **(reading or {}), note=listener.note), model, listener)
+    opened = open_source(source, **{**read_by(folder), **(reading or {})}, note=listener.note)
+    rows, skipped = gather(opened, model, listener)
     listener.begin("grouping", len(rows), "images")
     embedded = model.embed(rows, on_rows=listener.advance)
     listener.end()

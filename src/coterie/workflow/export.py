@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
@@ -10,8 +11,11 @@ from coterie.errors import UsageError, unknown
 from coterie.export import Format, Pixels, Subject, format_named, formats
 from coterie.listener import Listener
 from coterie.runs.folder import RunFolder
+from coterie.runs.lock import only_writer
+from coterie.surroundings import in_surroundings
 
 
+@in_surroundings
 def export(
     run: Path,
     targets: Mapping[str, Path | None],
@@ -47,8 +51,10 @@ def export(
     for check in [*(kind.check for kind in chosen.values()), *([_check_push] if push is not None else [])]:
         check(subject)
     note = (listener or Listener()).note
-    for name, path in paths.items():
-        note(chosen[name].write(subject, path))
+    own = any(run.resolve() in path.resolve().parents for path in paths.values())
+    with only_writer(run) if own else contextlib.nullcontext():
+        for name, path in paths.items():
+            note(chosen[name].write(subject, path))
     if push is not None:
         _push(subject, paths["hub"], push, note)
     return list(paths.values())

@@ -14,18 +14,28 @@ from coterie.plan import Plan, Request, plan
 from coterie.plan.announce import announce
 from coterie.processes import processes
 from coterie.runs.folder import RunFolder
+from coterie.runs.lock import only_writer
+from coterie.surroundings import in_surroundings
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
-from coterie.workflow.steps.read import Material, read
+from coterie.workflow.steps.lost import lost
+from coterie.workflow.steps.read import Material, once, read
 from coterie.workflow.steps.stopping import hearing
 from coterie.workflow.steps.together import awaited, begin_together, end_together, excuse_others, fit_along
 from coterie.workflow.steps.tracking import Tracking
 from coterie.workflow.steps.write import clear, write
 
 
+@in_surroundings
 def fit(
-    request: Request, out: Path, listener: Listener, *, resume: bool = False, track: Sequence[str] = ()
+    request: Request,
+    out: Path,
+    listener: Listener,
+    *,
+    resume: bool = False,
+    track: Sequence[str] = (),
+    like: RunFolder | None = None,
 ) -> dict[str, Any]:
     """Run a request in the folder `out`, or go on where an earlier attempt stopped.
 
@@ -33,6 +43,7 @@ def fit(
 
     Args:
         resume: go on, where there is something to go on with.
+        like: a run whose images these have to be.
         track: names of trackers to feed, see `coterie.trackers`; a resumed run's earlier ones go on in any case.
 
     Returns: the summary, as `summary.json` holds it.
@@ -43,22 +54,37 @@ def fit(
     if not processes().first:
         fit_along(listener)
         return {}
-    folder = RunFolder(out)
+    with contextlib.ExitStack() as held:
+        return _fit_first(request, RunFolder(out), listener, held, resume=resume, track=track, like=like)
+
+
+def _fit_first(
+    request: Request,
+    folder: RunFolder,
+    listener: Listener,
+    held: contextlib.ExitStack,
+    *,
+    resume: bool,
+    track: Sequence[str],
+    like: RunFolder | None,
+) -> dict[str, Any]:
+    """What the first process does, or the only one; `held` is given the folder's lock."""
     with awaited():
         tracking = Tracking(folder, track, listener)
-        attempt = Attempt(listener, folder, tracking, resuming=resume and folder.config.is_file())
+        attempt = Attempt(listener, folder, tracking, resuming=resume and folder.config.is_file(), like=like)
         with hearing(listener, processes()):
-            material = _planned_and_read(request, attempt, check=resume)
+            material = _planned_and_read(request, attempt, held, check=resume)
         if material is None:
             excuse_others()
-            listener.note(f"{out} is finished already")
+            listener.note(f"{folder.root} is finished already, from {folder.read_config().data.source}")
             return folder.read_summary()
-        begin_together(material.rows, material.plan.config, folder)
+        begin_together(material.rows, material.plan.config, folder, material.counted)
     with tracking:
         planned, rows = material.plan, material.rows
         with _withdrawn(attempt):
-            learnt = learn(planned.config, rows, planned.backbones, attempt)
-            fitted = group(planned.config, rows, learnt, attempt)
+            apart = once(rows, material.counted, folder.once)
+            learnt = learn(planned.config, apart, planned.backbones, attempt)
+            fitted = group(planned.config, rows, learnt, attempt, material.counted)
         summary = write(planned, rows, fitted, attempt)
         tracking.conclude(summary)
     clear(folder)
@@ -66,24 +92,39 @@ def fit(
     return summary
 
 
-def _planned_and_read(request: Request, attempt: Attempt, *, check: bool) -> Material | None:
-    """The first two steps, the run's folder begun; None if it is finished already."""
+def _planned_and_read(
+    request: Request, attempt: Attempt, held: contextlib.ExitStack, *, check: bool
+) -> Material | None:
+    """The first two steps, the run's folder begun and locked; None if it is finished already."""
     folder = attempt.folder
     assert folder is not None
     if check:
         folder.check_own()
+    missing: list[str] = []
     if attempt.resuming:
-        planned = plan(request, saved=folder.read_config(), note=attempt.note, finished=folder.finished)
+        held.enter_context(only_writer(folder.root))
+        missing = lost(folder) if folder.finished else []
+        done = folder.finished and not missing
+        planned = plan(request, saved=folder.read_config(), note=attempt.note, finished=done)
         _check_agreed(planned, folder)
-        if folder.finished:
+        if done:
             return None
+        if missing:
+            attempt.note(
+                f"{folder.root} lacks {' and '.join(missing)}, or what is there is damaged: making all results anew"
+            )
     else:
         folder.check_free()
         planned = plan(request, note=attempt.note)
+        held.enter_context(only_writer(folder.root))
+        folder.check_free()  # Another process may have been quicker.
         folder.start(planned.config)
         announce(planned, folder, attempt.listener)
     with _withdrawn(attempt):
-        return read(planned, attempt)
+        material = read(planned, attempt)
+    if attempt.resuming and planned.config != folder.read_config():
+        folder.start(planned.config)  # Its images were moved.
+    return material
 
 
 def _check_agreed(planned: Plan, folder: RunFolder) -> None:

@@ -16,13 +16,16 @@ from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.evaluate.probe import ProbeConfig, ProbeScores, probe
 from coterie.listener import Listener
-from coterie.runs.assignments import read_labels
 from coterie.runs.folder import RunFolder
+from coterie.runs.images import read_by
+from coterie.runs.labels import read_labels
 from coterie.runs.model import batches, embedding_batch
 from coterie.runs.model_files import load_model
+from coterie.surroundings import in_surroundings
 from coterie.workflow.steps.read import gather
 
 
+@in_surroundings
 def probe_run(
     run: Path,
     source: str,
@@ -42,10 +45,11 @@ def probe_run(
         UsageError: no model in the run, or no labels. CoterieError: the model is damaged.
     """
     config = config or ProbeConfig()
-    model = load_model(RunFolder(run).model, device=config.device)
-    opened = open_source(source, **(reading or {}), note=listener.note)
+    folder = RunFolder(run)
+    model = load_model(folder.model, device=config.device)
+    opened = open_source(source, **{**read_by(folder), **(reading or {})}, note=listener.note)
     rows, _ = gather(opened, model, listener)
-    numbers = torch.from_numpy(_numbered(rows, source, labels))
+    numbers = torch.from_numpy(_numbered(rows, source, labels, listener))
     listener.begin("encoding", len(rows), "images")
     features = Collected(len(rows))
     batch_size = embedding_batch(rows.shape[-1] if len(rows.shape) == 3 else 0)
@@ -58,15 +62,21 @@ def probe_run(
     return probe(together, numbers.to(together.device), config)
 
 
-def _numbered(rows: Rows, source: str, labels: Path | None) -> npt.NDArray[np.int64]:
-    """Labels (N,) from 0 without gaps, −1 where unknown."""
+def _numbered(rows: Rows, source: str, labels: Path | None, listener: Listener) -> npt.NDArray[np.int64]:
+    """Labels (N,) from 0 without gaps, −1 where unknown or of a class of a single image."""
     if labels is not None:
-        given = np.array(read_labels(labels, rows.keys))
-        known = given != ""
+        given = np.array(read_labels(labels, rows.keys, listener.note))
     elif rows.labels is not None:
-        given, known = rows.labels, rows.labels >= 0
+        given = np.array([rows.class_names[label] if label >= 0 else "" for label in rows.labels.tolist()])
     else:
         raise UsageError(f"{source} knows no labels: add --labels-from-folders, or a CSV by --labels")
+    names, sizes = np.unique(given[given != ""], return_counts=True)
+    lonely = names[sizes == 1]
+    if len(lonely):
+        listener.note(
+            f"left out, as a class takes two images: {', '.join(map(str, lonely[:5]))}{' …' * (len(lonely) > 5)}"
+        )
+    known = (given != "") & ~np.isin(given, lonely)
     numbers = np.full(len(given), -1, dtype=np.int64)
     if known.any():
         numbers[known] = np.unique(given[known], return_inverse=True)[1]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coterie.cluster.fuzzy_graph import Graph, fuzzy_graph
 from coterie.cluster.neighbours import nearest_neighbours
+from coterie.cluster.standard import standardised
 from coterie.data.feeding.features import Features
 from coterie.data.feeding.points import PointFeed
 from coterie.errors import UsageError
@@ -108,4 +109,4 @@ def _graph(points: Tensor, neighbours: int) -> Graph:
     """The graph of all points, with fewer neighbours where there are not so many."""
     if len(points) < 3:
         raise UsageError(f"a neighbour graph takes at least 3 points, and there are {len(points)}")
-    return fuzzy_graph(*nearest_neighbours(points, min(neighbours, len(points))))
+    return fuzzy_graph(*nearest_neighbours(standardised(points), min(neighbours, len(points))))

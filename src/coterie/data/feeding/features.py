@@ -13,7 +13,11 @@ import torch
 from torch import Tensor
 
 from coterie.data.base import OneByOne, Outline, Skipped, Unreadable
+from coterie.data.reading.depth import Scale
 from coterie.errors import UsageError
+
+# Between these the lengths of vectors, and their products, are ordinary numbers of float32.
+_LEAST, _MOST = 1e-9, 1e15
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Features(OneByOne):
     def outline(self) -> Outline:
         return Outline(len(self), 0, grey=False)
 
-    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:  # noqa: ARG002
+    def decode(self, place: int, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:  # noqa: ARG002
         raise Unreadable("a feature vector has no picture")
 
 
@@ -103,7 +107,11 @@ def checked_features(values: Any, name: str) -> npt.NDArray[np.float32]:
         raise UsageError(f"{name}: features must be floats of shape (N, D), not {array.dtype} of shape {array.shape}")
     if 0 in array.shape:
         raise UsageError(f"{name}: no features, the shape is {array.shape}")
-    array = np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
-        raise UsageError(f"{name}: some features are not finite (NaN or infinity)")
+        raise UsageError(f"{name}: some features are not finite (NaN or infinity), or too large for float32")
+    largest = float(np.abs(array).max())
+    if largest and not _LEAST < largest < _MOST:
+        raise UsageError(f"{name}: features of up to {largest:.1e} are out of range: scale them, to about 1")
     return array

@@ -11,6 +11,7 @@ from torch import Tensor
 from coterie.data.feeding.augment import AugmentConfig, Normalisation, augment
 from coterie.data.feeding.augment.draws import Draws
 from coterie.data.reading.store import Store
+from coterie.devices import room
 from coterie.errors import UsageError
 from coterie.processes import processes
 from coterie.seeding import generator
@@ -119,6 +120,6 @@ class ImageFeed:
 
 
 def _resident(store: Store, device: torch.device) -> Tensor | None:
-    if device.type != "cuda" or store.images.nbytes > torch.cuda.mem_get_info(device)[0] // 4:
+    if store.images.nbytes > room(device) // 4:
         return None
     return torch.from_numpy(store.images).to(device)

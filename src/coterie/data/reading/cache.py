@@ -23,11 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.data.base import Skipped, Source
+from coterie.data.reading.depth import Scale
 from coterie.data.reading.ingest import ingest, is_small
 from coterie.data.reading.store import Store
 
 # Part of every entry's name: raise it when decoding changes.
-_FORMAT = 2
+_FORMAT = 3
 # Folders that are read faster than this are not worth the disk.
 _WORTH_SECONDS = 2.0
 _MOST_BYTES = 10 * 10**9
@@ -40,6 +41,7 @@ def read_images(
     source: Source,
     side: int,
     *,
+    scale: Scale = (),
     channels: int | None = None,
     scratch: Path | None = None,
     on_image: Callable[[], None] = lambda: None,
@@ -48,13 +50,13 @@ def read_images(
     """`ingest`, or its result from an earlier time if the source knows its files and none has changed.
 
     Args:
-        source, side, channels, scratch, on_image: see `ingest`.
+        source, side, scale, channels, scratch, on_image: see `ingest`.
         note: told when the images come from the cache.
 
     Raises:
         UsageError: not one image could be read.
     """
-    entry = _entry(source, side, channels)
+    entry = _entry(source, side, scale, channels)
     kept = None if entry is None else _read(entry, source)
     if entry is not None and kept is not None:
         note(f"decoded before: taken from the cache in {entry.parent}")
@@ -62,7 +64,7 @@ def read_images(
             on_image()
         return kept
     began = time.monotonic()
-    store, skipped = ingest(source, side, channels=channels, scratch=scratch, on_image=on_image)
+    store, skipped = ingest(source, side, scale=scale, channels=channels, scratch=scratch, on_image=on_image)
     if entry is not None and time.monotonic() - began >= _WORTH_SECONDS:
         # A full or read-only disk costs the next start its time, nothing else.
         with contextlib.suppress(OSError):
@@ -70,9 +72,9 @@ def read_images(
     return store, skipped
 
 
-def _entry(source: Source, side: int, channels: int | None) -> Path | None:
+def _entry(source: Source, side: int, scale: Scale, channels: int | None) -> Path | None:
     identity = source.identity()
-    return None if identity is None else cache_entry(f"{side} {channels} {identity}")
+    return None if identity is None else cache_entry(f"{side} {scale} {channels} {identity}")
 
 
 def cache_entry(name: str) -> Path | None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coterie.data.base import Skipped, Source, Unreadable
+from coterie.data.reading.depth import Scale
 from coterie.data.reading.parallel import in_parallel
 from coterie.data.reading.store import Store, at_once
 from coterie.errors import ResourceError, UsageError
@@ -22,6 +23,7 @@ def ingest(
     source: Source,
     side: int,
     *,
+    scale: Scale = (),
     channels: int | None = None,
     scratch: Path | None = None,
     on_image: Callable[[], None] = lambda: None,
@@ -31,7 +33,9 @@ def ingest(
     Args:
         source: see `coterie.data.sources.open_source`.
         side: pixels.
-        channels: 1 or 3; None keeps one channel where every image is grey, and three otherwise.
+        scale: black and white of images of more than eight bits; empty for each image's own.
+        channels: 1 or 3; None keeps one channel where every image is grey, and three otherwise. Channels that are no
+            colours are kept as they are.
         scratch: a file to map the store to when it is too large for memory; None keeps it in memory.
         on_image: called after each image, from the calling thread.
 
@@ -41,8 +45,14 @@ def ingest(
     Raises:
         UsageError: not one image could be read.
     """
-    images = allocate((len(source.keys), 3, side, side), scratch)
-    reasons, grey = _decode_into(images, source, side, on_image)
+    bands = source.bands
+    if bands and channels not in (None, bands):
+        raise UsageError(
+            f"these images have {bands} channel{'s' * (bands > 1)}, and {channels} are wanted: choose as many by "
+            "--channels, or a backbone that learns from nothing"
+        )
+    images = allocate((len(source.keys), bands or 3, side, side), scratch)
+    reasons, grey = _decode_into(images, source, side, scale, on_image)
     good = np.array([reason is None for reason in reasons])
     skipped = list(source.skipped)
     skipped += [Skipped(source.keys[place], reason) for place, reason in enumerate(reasons) if reason is not None]
@@ -52,28 +62,27 @@ def ingest(
     if not good.all():
         images = _compacted(images, good)
     all_grey = bool(grey[good].all())
-    if channels == 1 or (channels is None and all_grey):
-        images = _to_grey(images, all_grey=all_grey)
+    if not bands and (channels == 1 or (channels is None and all_grey)):
+        images = to_grey(images, all_grey=all_grey)
     labels = None if source.labels is None else source.labels[good]
     keys = [key for key, fine in zip(source.keys, good, strict=True) if fine]
     return Store(images, keys, labels, source.class_names), skipped
 
 
 def _decode_into(
-    images: npt.NDArray[np.uint8], source: Source, side: int, on_image: Callable[[], None]
+    images: npt.NDArray[np.uint8], source: Source, side: int, scale: Scale, on_image: Callable[[], None]
 ) -> tuple[list[str | None], npt.NDArray[np.bool_]]:
     """Fill `images` (N, 3, S, S); returns why each could not be read, None where it could, and which are grey."""
     grey = np.zeros(len(images), dtype=bool)
     reasons: list[str | None] = [None] * len(images)
 
     def work(part: Sequence[int]) -> Iterator[str | None]:
-        for place, found in zip(part, source.decode_part(part, side), strict=True):
+        for place, found in zip(part, source.decode_part(part, side, scale), strict=True):
             if isinstance(found, Unreadable):
                 yield str(found)
                 continue
-            red, green, blue = images[place]
             images[place] = found.transpose(2, 0, 1)
-            grey[place] = np.array_equal(red, green) and np.array_equal(red, blue)
+            grey[place] = bool((images[place] == images[place, :1]).all())
             yield None
 
     def receive(place: int, reason: str | None) -> None:
@@ -131,7 +140,8 @@ def _compacted(images: npt.NDArray[np.uint8], good: npt.NDArray[np.bool_]) -> np
     return images[: len(places)]
 
 
-def _to_grey(images: npt.NDArray[np.uint8], *, all_grey: bool) -> npt.NDArray[np.uint8]:
+def to_grey(images: npt.NDArray[np.uint8], *, all_grey: bool) -> npt.NDArray[np.uint8]:
+    """Images (N, 3, S, S) as (N, 1, S, S): their luma, or where `all_grey` any of the channels."""
     mapped = isinstance(images, np.memmap)
     if all_grey:
         # Of a memory map only the batches asked for are ever read, so a view does.

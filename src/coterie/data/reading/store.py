@@ -79,3 +79,12 @@ class Store:
         mean = total[0] / count
         deviation = np.sqrt(np.maximum(total[1] / count - mean**2, 1e-6))
         return tuple(mean.tolist()), tuple(deviation.tolist())
+
+
+def part_of(store: Store, index: npt.NDArray[np.int64], images: npt.NDArray[np.uint8]) -> Store:
+    """The images at `index` (n,), copied into the array `images` (n, C, H, W) a few at a time."""
+    together = at_once(store.images[0].nbytes)
+    for start in range(0, len(index), together):
+        images[start : start + together] = store.images[index[start : start + together]]
+    labels = None if store.labels is None else store.labels[index]
+    return Store(images, [store.keys[row] for row in index], labels, store.class_names)

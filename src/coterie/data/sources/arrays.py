@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,12 +10,19 @@ import numpy.typing as npt
 from PIL import Image
 
 from coterie.data.base import OneByOne, Outline, Skipped, looked_at, outlined
+from coterie.data.reading.depth import Scale
 from coterie.data.reading.pixels import fit_square
+from coterie.data.sources.labels import plain_labels
 from coterie.errors import UsageError
+
+PLUS_MINUS = ("-1", "1")
 
 
 class ArraySource(OneByOne):
-    """Images in an array (N, H, W) or (N, H, W, C), uint8, with C of 1 (grey), 3 (RGB) or 4 (RGBA)."""
+    """Images in an array (N, H, W) or (N, H, W, C), uint8, with C of 1 (grey), 3 (RGB) or 4 (RGBA).
+
+    Where they are read `by_channels`, C may be any number, and the values of any kind.
+    """
 
     def __init__(
         self,
@@ -27,8 +32,9 @@ class ArraySource(OneByOne):
         keys: list[str] | None = None,
         class_names: tuple[str, ...] = (),
         name: str = "images",
+        by_channels: bool = False,
     ) -> None:
-        self._images = checked_images(images, name)
+        self._images = checked_images(images, name, by_channels=by_channels)
         self.keys = checked_keys(keys, len(images), name)
         self.labels, self.class_names = numbered_labels(labels, class_names, len(images), name)
         self.skipped: list[Skipped] = []
@@ -39,29 +45,29 @@ class ArraySource(OneByOne):
     def identity(self) -> None:
         return None
 
-    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
+    def values(self, place: int) -> npt.NDArray[Any]:
+        """Every channel of an image: (H, W, C)."""
+        values: npt.NDArray[Any] = self._images[place]
+        return values if values.ndim == 3 else values[..., np.newaxis]
+
+    def decode(self, place: int, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:  # noqa: ARG002
         pixels = self._images[place]
         image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
         return fit_square(image, side)
 
 
-def folder_labels(keys: Sequence[str], name: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Labels by the folder that a key, a path with forward slashes, lies in; −1 for those in none.
-
-    Raises:
-        UsageError: no key lies in a folder.
-    """
-    folders = [PurePosixPath(key).parent.name for key in keys]
-    if not any(folders):
-        raise UsageError(f"--labels-from-folders: {name} has no class folders, only files")
-    labels, names = numbered_labels(np.array(folders), (), len(keys), name)
-    assert labels is not None
-    return labels, names
-
-
-def checked_images(images: Any, name: str) -> npt.NDArray[np.uint8]:
+def checked_images(images: Any, name: str, *, by_channels: bool = False) -> npt.NDArray[Any]:
     """`images` if they are (N, H, W[, C]) uint8, else a UsageError that says what they are."""
     array = np.asarray(images)
+    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4)):
+        raise UsageError(f"{name}: {array.shape} is one image: give it as images[None]")
+    if by_channels and array.ndim in (3, 4) and array.dtype.kind in "uif" and 0 not in array.shape:
+        return array
+    if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and not by_channels:
+        raise UsageError(
+            f"{name} of shape {array.shape} holds images of {array.shape[3]} channels: say which of them are looked "
+            "at, by --channels all or such as 0,1"
+        )
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3, 4)):
         raise UsageError(f"{name} must have the shape (N, H, W) or (N, H, W, C) with C of 1, 3 or 4, not {array.shape}")
     if array.dtype != np.uint8:
@@ -86,19 +92,18 @@ def checked_keys(keys: list[str] | None, count: int, name: str) -> list[str]:
 def numbered_labels(
     labels: Any, class_names: tuple[str, ...], count: int, name: str
 ) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...]]:
-    """Labels of any kind as numbers with names; −1 and empty names mean unknown."""
+    """Labels of any kind, see `plain_labels`, as numbers with names; −1 and empty names mean unknown, unless all are
+    −1 or 1."""
     if labels is None:
         return None, ()
-    array = np.asarray(labels)
-    if array.shape != (count,):
-        raise UsageError(f"{name}: {count} images but labels of shape {array.shape}")
-    if array.dtype.kind in "US":
+    array = plain_labels(labels, count, name)
+    if array.dtype.kind == "U":
         names = tuple(sorted({str(label) for label in array} - {""}))
         numbers = {label: number for number, label in enumerate(names)}
         return np.array([numbers.get(str(label), -1) for label in array], dtype=np.int64), names
-    if array.dtype.kind not in "iub":
-        raise UsageError(f"{name}: labels must be whole numbers or strings, not {array.dtype}")
     values = array.astype(np.int64)
+    if not class_names and set(np.unique(values).tolist()) == {-1, 1}:  # Two classes, as for support vector machines.
+        return (values + 1) // 2, PLUS_MINUS
     if not class_names and int(values.max()) >= count:  # Numbers such as years, of which few occur.
         known, places = np.unique(values, return_inverse=True)
         unknown = int((known < 0).sum())

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
 from coterie.data.base import Skipped, Source, Unreadable
-from coterie.data.sources.arrays import folder_labels
+from coterie.data.sources.class_folders import folder_labels
 from coterie.data.sources.encoded import MOST_BYTES, Encoded
-from coterie.data.sources.folder import IMAGE_SUFFIXES
+from coterie.data.sources.kinds import is_image, why_not, with_companions
 from coterie.data.sources.pack import read_pack
+from coterie.data.sources.passed import SORTED_MARK, passed_over
 from coterie.data.sources.remote import Remote
 from coterie.data.sources.storage import Entry
 from coterie.errors import CoterieError
@@ -38,13 +40,14 @@ class RemoteFolder(Encoded):
         name: str,
         *,
         labels_from_folders: bool = False,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._remote, self._files = remote, list(files.values())
         self.keys, self.skipped = list(files), skipped
         self.labels: npt.NDArray[np.int64] | None = None
         self.class_names: tuple[str, ...] = ()
         if labels_from_folders:
-            self.labels, self.class_names = folder_labels(self.keys, name)
+            self.labels, self.class_names = folder_labels(self.keys, name, note)
 
     @property
     def in_flight(self) -> int:
@@ -75,25 +78,38 @@ def identity_of(names: Sequence[str], files: Sequence[Entry]) -> str | None:
     return digest.hexdigest()
 
 
-def find_remote_images(entries: Sequence[Entry], folder: str) -> tuple[dict[str, Entry], list[Skipped]]:
-    """Files that may be images by their key, and what was passed over, by the rules of a folder on this machine."""
+def find_remote_images(entries: Sequence[Entry], folder: str) -> tuple[dict[str, Entry], list[Skipped], Counter[str]]:
+    """Files that may be images by their key, what was left out, and how much was passed over, by the rules of a folder
+    on this machine; a run is told by the names of its files."""
     images: dict[str, Entry] = {}
     skipped: list[Skipped] = []
-    for entry in entries:
-        path = PurePosixPath(entry.path.removeprefix(folder).lstrip("/"))
+    passed: Counter[str] = Counter()
+    paths = [PurePosixPath(entry.path.removeprefix(folder).lstrip("/")) for entry in entries]
+    made = _made_by_coterie(paths)
+    for entry, path in zip(entries, paths, strict=True):
         key = path.as_posix()
-        if any(part.startswith(".") for part in path.parts) or path.name == "Thumbs.db" or key == ".":
+        if key == ".":
             continue
-        if path.suffix.lower() not in IMAGE_SUFFIXES and path.suffix:
-            skipped.append(Skipped(key, f"not an image file type ({path.suffix})"))
+        within = next((parent for parent in path.parents if parent in made), None)
+        if name := str(within) if within is not None else passed_over(path.parts, PurePosixPath(folder).name):
+            passed[name] += 1
+        elif path.suffix and not is_image(path.suffix):
+            skipped.append(Skipped(key, why_not(path.suffix)))
         elif entry.size > MOST_BYTES:
             skipped.append(Skipped(key, f"too large: {entry.size / 1e6:.0f} MB"))
         else:
             images[key] = entry
-    return dict(sorted(images.items())), skipped
+    return dict(sorted(images.items())), with_companions(skipped, images), passed
 
 
-def read_remote_pack(remote: Remote, path: str, url: str) -> Source:
+def _made_by_coterie(paths: Sequence[PurePosixPath]) -> set[PurePosixPath]:
+    """Folders of runs and of sorted copies."""
+    there = {*paths}
+    runs = {path.parent for path in paths if path.name == "config.yaml" and path.with_name("assignments.csv") in there}
+    return (runs | {path.parent for path in paths if path.name == SORTED_MARK}) - {PurePosixPath()}
+
+
+def read_remote_pack(remote: Remote, path: str, url: str, note: Callable[[str], None]) -> Source:
     """The source in an `.npz` behind a URL.
 
     Raises:
@@ -101,6 +117,6 @@ def read_remote_pack(remote: Remote, path: str, url: str) -> Source:
     """
     try:
         with remote.open(path) as stream:
-            return read_pack(stream, url)
+            return read_pack(stream, url, note)
     except FileNotFoundError:
         raise CoterieError(f"there is no {url}") from None

@@ -7,20 +7,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from coterie.data.base import Outline, Pixels, Unreadable, outlined
-from coterie.data.reading.decode import decode_file, stored_size
+from coterie.data.base import LOOKED_AT, Outline, Pixels, Unreadable, outlined
+from coterie.data.reading.decode import decode_file
+from coterie.data.reading.depth import Range, Scale
 from coterie.data.reading.parallel import in_parallel
+from coterie.data.reading.stored import stored_range, stored_size
 
 # A file of more bytes than this is no image anyone groups.
 MOST_BYTES = 256_000_000
-# As many images are looked at for an outline.
-_LOOKED_AT = 64
 
 
 class Encoded(ABC):
     """How such a source is decoded, and looked at before; see `Source`."""
 
     keys: Sequence[str]
+    bands = 0
 
     @property
     @abstractmethod
@@ -33,41 +34,46 @@ class Encoded(ABC):
     def contents(self, part: Sequence[int]) -> Iterator[bytes | Unreadable]:
         """The files at the places of one of the `parts`, in its order, or why one cannot be read."""
 
-    def decode_part(self, part: Sequence[int], side: int) -> Iterator[Pixels | Unreadable]:
+    def decode_part(self, part: Sequence[int], side: int, scale: Scale = ()) -> Iterator[Pixels | Unreadable]:
         for content in self.contents(part):
-            yield content if isinstance(content, Unreadable) else _decoded(content, side)
+            yield content if isinstance(content, Unreadable) else _decoded(content, side, scale)
 
     def sample(self) -> Sequence[int]:
         """Places of the images that an outline looks at."""
-        return range(0, len(self.keys), max(1, len(self.keys) // _LOOKED_AT))[:_LOOKED_AT]
+        return range(0, len(self.keys), max(1, len(self.keys) // LOOKED_AT))[:LOOKED_AT]
 
     def outline(self) -> Outline:
         return self._outline
 
     @cached_property
     def _outline(self) -> Outline:
-        found: list[tuple[int, Pixels]] = []
+        found: list[tuple[int, Pixels, Range | None]] = []
 
-        def look(part: Sequence[int]) -> Iterator[tuple[int, Pixels] | None]:
+        def look(part: Sequence[int]) -> Iterator[tuple[int, Pixels, Range | None] | None]:
             for content in self.contents(part):
                 yield None if isinstance(content, Unreadable) else _look(content)
 
-        def receive(_: int, looked: tuple[int, Pixels] | None) -> None:
+        def receive(_: int, looked: tuple[int, Pixels, Range | None] | None) -> None:
             if looked is not None:
                 found.append(looked)
 
         in_parallel(self.parts(self.sample()), look, receive, threads=self.in_flight)
-        return outlined(len(self.keys), [side for side, _ in found], (pixels for _, pixels in found))
+        sides, pixels, ranges = zip(*found, strict=True) if found else ((), (), ())
+        return outlined(len(self.keys), sides, pixels, ranges)
 
 
-def _decoded(content: bytes, side: int) -> Pixels | Unreadable:
+def _decoded(content: bytes, side: int, scale: Scale = ()) -> Pixels | Unreadable:
     try:
-        return decode_file(io.BytesIO(content), side)
+        return decode_file(io.BytesIO(content), side, scale)
     except Unreadable as reason:
         return reason
 
 
-def _look(content: bytes) -> tuple[int, Pixels] | None:
-    """The shorter side of an image, and the image in small."""
+def _look(content: bytes) -> tuple[int, Pixels, Range | None] | None:
+    """The shorter side of an image, the image in small, and the range of its values."""
     size, pixels = stored_size(io.BytesIO(content)), _decoded(content, 32)
-    return None if size is None or isinstance(pixels, Unreadable) else (min(size), pixels)
+    return (
+        None
+        if size is None or isinstance(pixels, Unreadable)
+        else (min(size), pixels, stored_range(io.BytesIO(content)))
+    )

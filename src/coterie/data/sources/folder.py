@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from coterie.data.base import Skipped
+from coterie.data.sources.kinds import is_image, why_not
+from coterie.data.sources.passed import files_below, made_by_coterie, passed_over
 from coterie.errors import UsageError
-
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".mpo")
-)
 
 
 def file_below(root: Path, key: str) -> Path | None:
@@ -20,11 +19,14 @@ def file_below(root: Path, key: str) -> Path | None:
     return None if outside else root / path
 
 
-def find_images(root: Path) -> tuple[list[Path], list[Skipped]]:
-    """Files below `root` that may be images, in a fixed order, and what was passed over.
+def find_images(root: Path, passed: Counter[str] | None = None) -> tuple[list[Path], list[Skipped]]:
+    """Files below `root` that may be images, in a fixed order, and what was left out.
 
-    Files without an ending are tried; hidden files and folders are ignored; a folder that several links lead to is read
-    once. However deep the folders, nothing recurses.
+    Files without an ending are tried; a folder that several links lead to is read once. Hidden files and folders, and
+    those of systems, runs and sorted copies are passed over. However deep the folders, nothing recurses.
+
+    Args:
+        passed: to count files that are passed over, by the name of their folder or their own.
 
     Raises:
         UsageError: `root` itself cannot be read.
@@ -45,19 +47,27 @@ def find_images(root: Path) -> tuple[list[Path], list[Skipped]]:
         if entries is None:
             skipped.append(Skipped(_relative(folder, root), "a link to a folder that is read already"))
             continue
+        if folder != root and (made := made_by_coterie(folder, {entry.name for entry in entries})):
+            _count(passed, f"{_relative(folder, root)} ({made})", folder)
+            continue
         subfolders = []
         for entry in entries:
             path = Path(folder, entry.name)
-            if entry.name.startswith(".") or entry.name == "Thumbs.db":
-                continue
-            if _is_folder(entry):
+            if name := passed_over([entry.name], folder.name):
+                _count(passed, name, path)
+            elif _is_folder(entry):
                 subfolders.append(path)
-            elif path.suffix.lower() in IMAGE_SUFFIXES or not path.suffix:
+            elif is_image(path.suffix) or not path.suffix:
                 images.append(path)
             else:
-                skipped.append(Skipped(_relative(path, root), f"not an image file type ({path.suffix})"))
+                skipped.append(Skipped(_relative(path, root), why_not(path.suffix)))
         waiting += reversed(subfolders)
     return sorted(images, key=lambda path: path.relative_to(root).as_posix()), skipped
+
+
+def _count(passed: Counter[str] | None, name: str, path: Path) -> None:
+    if passed is not None:
+        passed[name] += files_below(path) if path.is_dir() and not path.is_symlink() else 1
 
 
 def _entries(folder: Path, seen: set[tuple[int, int]]) -> list[os.DirEntry[str]] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +18,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.base import OneByOne, Outline, Skipped, Unreadable, looked_at, outlined
-from coterie.data.reading.decode import decode_file, stored_size
+from coterie.data.base import LOOKED_AT, OneByOne, Outline, Skipped, Unreadable, looked_at, outlined
+from coterie.data.reading.decode import decode_file
+from coterie.data.reading.depth import Range, Scale
+from coterie.data.reading.stored import stored_range, stored_size
 from coterie.data.sources.arrays import checked_keys, numbered_labels
 from coterie.errors import CoterieError, UsageError, unknown
 from coterie.extras import require
+from coterie.files import absolute
 from coterie.hub import PREFIX, quietly, reason
 
 
@@ -68,18 +70,24 @@ class HubSource(OneByOne):
     def outline(self) -> Outline:
         step = max(1, len(self.keys) // 200)
         sides = [side for place in range(0, len(self.keys), step) if (side := self._short_side(place)) is not None]
-        return outlined(len(self.keys), sides, looked_at(self, len(self.keys)))
+        ranges = map(self._range, range(0, len(self.keys), max(1, len(self.keys) // LOOKED_AT)))
+        return outlined(len(self.keys), sides, looked_at(self, len(self.keys)), ranges)
 
     def identity(self) -> str | None:
         return self._identity
 
-    def decode(self, place: int, side: int) -> npt.NDArray[np.uint8]:
-        return decode_file(self._file(place), side)
+    def decode(self, place: int, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:
+        return decode_file(self._file(place), side, scale)
 
     def _short_side(self, place: int) -> int | None:
         with contextlib.suppress(Unreadable):
             size = stored_size(self._file(place))
             return None if size is None else min(size)
+        return None
+
+    def _range(self, place: int) -> Range | None:
+        with contextlib.suppress(Unreadable):
+            return stored_range(self._file(place))
         return None
 
     def _file(self, place: int) -> Path | BinaryIO:
@@ -94,7 +102,7 @@ class HubSource(OneByOne):
 
     def _within(self, path: Path) -> bool:
         # The hub's cache holds links to where its files are.
-        found = [Path(os.path.abspath(path)), path.resolve()]  # noqa: PTH100
+        found = [Path(absolute(path)), path.resolve()]
         return any(place.is_relative_to(root) for place in found for root in self._roots or ())
 
 
@@ -163,10 +171,8 @@ def _labels(table: Any, column: str | None, name: str) -> tuple[npt.NDArray[np.i
     if column is None:
         return None, ()
     values: Sequence[Any] = list(table[column])
-    words = any(isinstance(value, str) for value in values)
-    known = [("" if words else -1) if value is None else value for value in values]
     names = tuple(getattr(table.features[column], "names", None) or ())
-    return numbered_labels(known, names, len(values), f"{name}, column '{column}'")
+    return numbered_labels(values, names, len(values), f"{name}, column '{column}'")
 
 
 def _load(datasets: Any, source: str, name: str, split: str, subset: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
 
@@ -11,12 +11,16 @@ import numpy as np
 from coterie.data.base import Source
 from coterie.data.feeding.features import Features, check_spaces, checked_features
 from coterie.data.sources.arrays import ArraySource, checked_keys, numbered_labels
+from coterie.data.sources.labels import texts
 from coterie.errors import UsageError
+from coterie.naming import class_name
 from coterie.untrusted import open_pack
 
 
-def read_pack(stream: BinaryIO, name: str) -> Source:
-    """The source in an open `.npz` file.
+def read_pack(
+    stream: BinaryIO, name: str, note: Callable[[str], None] = lambda _: None, *, by_channels: bool = False
+) -> Source:
+    """The source in an open `.npz` file; `note` is told where it could be read otherwise.
 
     Raises:
         UsageError: no plain arrays, no `images` or `features` among them, or of the wrong kind.
@@ -27,18 +31,20 @@ def read_pack(stream: BinaryIO, name: str) -> Source:
             if kind is None:
                 found = ", ".join(pack.files) or "nothing"
                 raise UsageError(f"{name} holds no array 'images' or 'features' (it holds {found})")
+            if kind == "images" and "features" in pack.files:
+                note(f"{name} holds images and features: the images are read")
             values = pack[kind]
-            beside: dict[str, Any] = {kind: pack[kind] for kind in ("labels", "keys", "class_names") if kind in pack}
+            beside = {each: _beside(pack, each, name) for each in ("labels", "keys", "class_names") if each in pack}
             spaces = pack.get("spaces", ())
     except UsageError:
         raise
     except Exception as error:  # A damaged archive raises nearly anything; object arrays raise ValueError.
         raise UsageError(f"{name} cannot be read as an .npz of plain arrays: {error}") from None
     if "keys" in beside:
-        beside["keys"] = [str(key) for key in np.ravel(beside["keys"])]
-    beside["class_names"] = tuple(str(label) for label in np.ravel(beside.get("class_names", ())))
+        beside["keys"] = texts(beside["keys"])
+    beside["class_names"] = tuple(map(class_name, texts(beside.get("class_names", ()))))
     if kind == "images":
-        return ArraySource(values, **beside, name=name)
+        return ArraySource(values, **beside, name=name, by_channels=by_channels)
     widths = np.ravel(spaces)
     if len(widths) and widths.dtype.kind not in "iu":
         raise UsageError(f"{name}: spaces must be whole numbers, not {widths.dtype}")
@@ -55,6 +61,18 @@ def in_spaces(features: Features, spaces: Sequence[int], name: str) -> Features:
         return features
     check_spaces(spaces, features.shape[0], name)
     return replace(features, spaces=tuple(spaces))
+
+
+def _beside(pack: Any, kind: str, name: str) -> Any:
+    try:
+        return pack[kind]
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        raise UsageError(  # So pandas keeps text.
+            f"{name} cannot be read as an .npz of plain arrays: '{kind}' holds Python objects; save it as "
+            f"{kind}.astype(str), or leave it out"
+        ) from None
 
 
 def given_features(values: Any, beside: Mapping[str, Any], name: str) -> Features:

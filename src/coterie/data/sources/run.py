@@ -37,6 +37,7 @@ def open_run(path: Path) -> Features:
         labels, class_names = numbered_labels(given, tuple(names), len(values), str(path))
     except (OSError, ValueError, UsageError) as error:
         raise CoterieError(
-            f"embeddings.npy or assignments.csv of {path} is missing or damaged ({error}): repeat the run"
+            f"embeddings.npy or assignments.csv of {path} is missing or damaged ({error}): repeat its command "
+            "with --resume"
         ) from None
     return Features(values, keys, labels, class_names)

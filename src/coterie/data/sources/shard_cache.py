@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
@@ -21,7 +22,7 @@ from coterie.errors import CoterieError
 from coterie.files import write_text
 
 # Part of every table's name: raise it when samples are told apart otherwise.
-_FORMAT = 1
+_FORMAT = 2
 # Shards that are gone through faster than this are not worth the disk.
 _WORTH_SECONDS = 0.5
 _MOST_TABLES = 10_000
@@ -58,7 +59,9 @@ def _read(table: Path) -> Contents | None:
             str(key): Sample(str(member), int(start), int(size), str(label))
             for key, (member, start, size, label) in about["samples"].items()
         }
-        return Contents(samples, [Skipped(str(k), str(r)) for k, r in about["skipped"]], bool(about["compressed"]))
+        skipped = [Skipped(str(k), str(r)) for k, r in about["skipped"]]
+        passed = Counter({str(name): int(count) for name, count in about["passed"].items()})
+        return Contents(samples, skipped, bool(about["compressed"]), passed)
     except Exception:  # Whatever is wrong with it, the shard is still there.
         return None
 
@@ -72,5 +75,6 @@ def _keep(table: Path, contents: Contents) -> None:
         "samples": {key: astuple(sample) for key, sample in contents.samples.items()},
         "skipped": [(each.key, each.reason) for each in contents.skipped],
         "compressed": contents.compressed,
+        "passed": contents.passed,
     }
     write_text(table, json.dumps(about))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate
@@ -13,9 +14,10 @@ import numpy.typing as npt
 
 from coterie.data.base import Skipped, Unreadable
 from coterie.data.reading.parallel import in_parallel
-from coterie.data.sources.arrays import folder_labels
 from coterie.data.sources.bucket import identity_of
+from coterie.data.sources.class_folders import folder_labels
 from coterie.data.sources.encoded import Encoded
+from coterie.data.sources.passed import told
 from coterie.data.sources.shard_cache import kept_contents
 from coterie.data.sources.shard_names import shard_files, shard_names
 from coterie.data.sources.storage import Entry, Storage
@@ -59,6 +61,8 @@ class ShardSource(Encoded):
         self._storage, self._shards = storage, shards
         contents = _read_all(storage, shards)
         names = shard_names(shards)
+        if passed := sum((each.passed for each in contents), Counter()):
+            note(told(passed))
         self._compressed = [each.compressed for each in contents]
         self.skipped = [
             Skipped(f"{file}/{each.key}" if each.key else file, each.reason)
@@ -72,7 +76,8 @@ class ShardSource(Encoded):
             raise UsageError(f"no images in {name}{first}")
         self.keys = _keys(names, contents)
         plain = [key for content in contents for key in content.samples]
-        self.labels, self.class_names = folder_labels(plain, name) if labels_from_folders else _labels(self._samples)
+        found = folder_labels(plain, name, note) if labels_from_folders else _labels(self._samples)
+        self.labels, self.class_names = found
 
     @property
     def in_flight(self) -> int:

@@ -1,7 +1,8 @@
 """What a tar of the WebDataset kind holds, found by reading it once from its beginning; nothing is ever extracted.
 
 Members whose paths agree up to the first dot of the file name are one sample: `n01/0007.jpg` and `n01/0007.cls` make
-the sample `n01/0007`.
+the sample `n01/0007`. Where that would hold several images, as of screenshots named by the time, each is a sample of
+its own with its whole name, and the label of all.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import contextlib
 import gzip
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from coterie.data.base import Skipped
 from coterie.data.sources.encoded import MOST_BYTES
-from coterie.data.sources.folder import IMAGE_SUFFIXES
+from coterie.data.sources.kinds import is_image
+from coterie.data.sources.passed import passed_over
 from coterie.errors import CoterieError
+from coterie.naming import class_name
 
 # Headers, names and labels are small; what claims otherwise is damaged or meant to fill the memory.
 _MOST_HEADER = 1_000_000
@@ -41,11 +45,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Contents:
-    """Samples by name, in the order of their images in the tar, what was passed over, and if the tar is compressed."""
+    """Samples by name, in the order of their images in the tar, what was left out, and if the tar is compressed.
+
+    `passed` counts files that were passed over, by name.
+    """
 
     samples: dict[str, Sample]
     skipped: list[Skipped]
     compressed: bool
+    passed: Counter[str] = field(default_factory=Counter)
 
 
 def read_contents(stream: BinaryIO) -> Contents:
@@ -55,23 +63,32 @@ def read_contents(stream: BinaryIO) -> Contents:
         CoterieError: the stream can no longer be had.
     """
     samples: dict[str, Sample] = {}
+    further: dict[str, list[Sample]] = {}
     skipped: list[Skipped] = []
+    passed: Counter[str] = Counter()
     compressed, name = False, ""
     try:
         compressed = is_compressed(stream)
         plain = uncompressed(stream) if compressed else stream
         for member in _members(plain):
             name = member.name
-            _take(member, plain, samples, skipped)
+            if over := passed_over(PurePosixPath(member.name).parts):
+                passed[over] += member.isfile()
+            else:
+                _take(member, plain, samples, further, skipped)
     except _Damaged as damage:
         if not damage.whole:
             samples = {key: sample for key, sample in samples.items() if sample.member != name}
+            further = {key: [each for each in more if each.member != name] for key, more in further.items()}
         if samples and not samples[last := next(reversed(samples))].member:
             del samples[last]  # Its image would have come later.
         skipped.append(Skipped("", f"{damage} after {name}; what stands before is used" if name else str(damage)))
     skipped += [Skipped(name, "a sample without an image") for name, sample in samples.items() if not sample.member]
+    for key in (key for key, more in further.items() if more):
+        label = samples[key].label
+        samples |= {each.member: replace(each, label=label) for each in (samples.pop(key), *further[key])}
     found = sorted((item for item in samples.items() if item[1].member), key=lambda item: item[1].start)
-    return Contents(dict(found), skipped, compressed)
+    return Contents(dict(found), skipped, compressed, passed)
 
 
 def is_compressed(stream: BinaryIO) -> bool:
@@ -152,20 +169,27 @@ def _reason(error: Exception, *, begun: bool) -> str:
     return "the file is empty" if words == "empty file" else "not a tar file, or compressed otherwise than by gzip"
 
 
-def _take(member: tarfile.TarInfo, stream: BinaryIO, samples: dict[str, Sample], skipped: list[Skipped]) -> None:
-    """Put a member where it belongs; the stream stands at its bytes."""
+def _take(
+    member: tarfile.TarInfo,
+    stream: BinaryIO,
+    samples: dict[str, Sample],
+    further: dict[str, list[Sample]],
+    skipped: list[Skipped],
+) -> None:
+    """Put a member where it belongs, `further` images of a sample apart; the stream stands at its bytes."""
     path = PurePosixPath(member.name)
-    if member.isdir() or any(part.startswith(".") and part != ".." for part in path.parts):
+    if member.isdir():
         return
     if (reason := _refused(member, path)) is not None:
         skipped.append(Skipped(member.name, reason))
         return
     stem, _, ending = path.name.partition(".")
-    sample = samples.setdefault(path.with_name(stem).as_posix(), Sample())
+    key = path.with_name(stem).as_posix()
+    sample = samples.setdefault(key, Sample())
     ending = ending.lower()
-    if f".{ending.rpartition('.')[2]}" in IMAGE_SUFFIXES or not ending:
+    if is_image(f".{ending.rpartition('.')[2]}") or not ending:
         if sample.member:
-            skipped.append(Skipped(member.name, f"its sample has an image already: {sample.member}"))
+            further.setdefault(key, []).append(Sample(member.name, member.offset_data, member.size))
         else:
             sample.member, sample.start, sample.size = member.name, member.offset_data, member.size
     elif ending in ("cls", "json") and member.size <= _MOST_HEADER and (ending == "cls" or not sample.label):
@@ -186,10 +210,10 @@ def _refused(member: tarfile.TarInfo, path: PurePosixPath) -> str | None:
 def _label(content: bytes, ending: str) -> str:
     """The label in a `.cls` or `.json` member; empty where there is none."""
     with contextlib.suppress(ValueError, RecursionError):
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
         if ending == "json":
             about = json.loads(text)
             found = about.get("label", about.get("class")) if isinstance(about, dict) else None
             text = str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else ""
-        return " ".join(text.split())[:_LONGEST_LABEL]
+        return class_name(text)[:_LONGEST_LABEL]
     return ""

@@ -9,17 +9,18 @@ import torch
 
 from coterie.errors import UsageError
 from coterie.hub import PREFIX
+from coterie.nn.backbones import backbone_names
 from coterie.nn.pretrained import state_dicts, timm_models, vision_models
 from coterie.nn.pretrained.base import Architecture, Pretrained, width
 from coterie.nn.pretrained.building import build
 from coterie.nn.pretrained.known import KNOWN
+from coterie.nn.pretrained.naming import TIMM
 from coterie.nn.pretrained.own_runs import frozen_parts, is_run, read_run
 from coterie.nn.pretrained.packages import open_known
 from coterie.nn.pretrained.saved import load_backbone
 
 __all__ = ["Architecture", "Pretrained", "build", "is_pretrained", "open_backbones", "open_pretrained", "parts_of"]
 
-_TIMM = "timm:"
 _SUFFIXES = (".pth", ".pt", ".safetensors", ".bin", ".tar", ".ckpt")
 
 
@@ -40,8 +41,10 @@ def is_pretrained(name: str) -> bool:
 def _is_one(name: str) -> bool:
     if not name:
         return False
-    if name in KNOWN or name.startswith((PREFIX, _TIMM)):
+    if name in KNOWN or name.startswith((PREFIX, TIMM)):
         return True
+    if name in backbone_names():
+        return False
     return name.endswith(_SUFFIXES) or Path(name).is_file() or is_run(name)
 
 
@@ -83,8 +86,8 @@ def _open(name: str, side: int | None) -> tuple[Pretrained, ...]:
             return (open_known(name, side),)
         if name.startswith(PREFIX):
             return (vision_models.open_model(name.removeprefix(PREFIX), side),)
-        if name.startswith(_TIMM):
-            return (timm_models.open_model(name.removeprefix(_TIMM), side),)
+        if name.startswith(TIMM):
+            return (timm_models.open_model(name.removeprefix(TIMM), side),)
         return _open_run(name, side) if is_run(name) else (state_dicts.open_file(Path(name), side),)
 
 

@@ -15,6 +15,7 @@ from coterie.nn.pretrained.vocabulary import Reader, Vocabulary, imagenet_words
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Of any image: a description of unknown origin is not to fill the memory.
+MOST_CHANNELS = 64
 MOST_SIDE = 4096
 # Of the photographs most models are trained on.
 USUAL_SIDE = 224

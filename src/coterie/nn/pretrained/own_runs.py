@@ -10,7 +10,7 @@ import safetensors.torch
 
 from coterie.config import read, shortened
 from coterie.errors import CoterieError, UsageError
-from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, MOST_SIDE, Architecture
+from coterie.nn.pretrained.base import IMAGENET_DEVIATION, IMAGENET_MEAN, MOST_CHANNELS, MOST_SIDE, Architecture
 from coterie.nn.pretrained.saved import backbone_folders
 
 # The target network, where there is one, is what embeds.
@@ -21,7 +21,7 @@ def check_shape(shape: Any) -> None:
     """Raise a ValueError unless `shape` is (C, S, S) or (D,), of a size that memory is there for."""
     if not isinstance(shape, list) or not all(isinstance(size, int) and size > 0 for size in shape):
         raise ValueError(f"its shape is {shortened(shape)}")
-    images = len(shape) == 3 and shape[0] <= 4 and shape[1] == shape[2] <= MOST_SIDE
+    images = len(shape) == 3 and shape[0] <= MOST_CHANNELS and shape[1] == shape[2] <= MOST_SIDE
     if len(shape) != 1 and not images:
         raise ValueError(f"its images have the shape {shortened(shape)}")
 

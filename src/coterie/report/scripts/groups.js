@@ -78,7 +78,8 @@ const isMixed = (group) => work.mixed[group] === true;
 const isMoved = (image) => image in work.moved;
 const colourOf = (group) => run.palette[group % run.palette.length];
 const absorbedBy = (group) => [...present].filter((other) => other !== group && rootOf(other) === group);
-const tidy = (name) => name.replace(/\s+/g, " ").trim();
+const UNSEEN = /[\u200b\u2060\ufeff\u00ad\u200e\u200f]/g;
+const tidy = (name) => name.normalize("NFC").replace(UNSEEN, "").replace(/\s+/g, " ").trim();
 
 function groupNamed(name) {
   return allGroups().find((group) => nameOf(group) === tidy(name)) ?? null;

@@ -19,6 +19,7 @@ const run = {
   cluster: unpack(content.cluster, Uint16Array),
   confidence: Float32Array.from(unpack(content.confidence, Uint16Array), (share) => share / NONE),
   outlier: unpack(content.outlier, Uint8Array),
+  copies: unpack(content.copies, Uint16Array),
   classes: content.classes,
   label: unpack(content.label, Uint16Array),
   place: Float32Array.from(unpack(content.place, Uint16Array), (part) => part / NONE),

@@ -27,7 +27,7 @@ byId("load").addEventListener("change", async (event) => {
   event.target.value = "";
   if (!file) return;
   try {
-    fromTable(await file.text());
+    fromTable(await textOf(file));
   } catch (error) {
     announce(`${file.name} cannot be used: ${error.message}`);
   }

@@ -20,40 +20,21 @@ function toTable() {
   return lines.join("\n") + "\n";
 }
 
-// Rows of cells (RFC 4180), parted by commas, or by semicolons as spreadsheets of some countries write them.
-function cellsOf(text) {
-  const heading = text.slice(0, text.indexOf("\n") + 1 || text.length);
-  const comma = heading.includes(",") || !heading.includes(";") ? "," : ";";
-  const rows = [[""]];
-  let inside = false;
-  for (let at = 0; at < text.length; at++) {
-    const row = rows[rows.length - 1];
-    const letter = text[at];
-    if (inside && letter === '"' && text[at + 1] === '"') row[row.length - 1] += text[at++];
-    else if (letter === '"' && (inside || row[row.length - 1] === "")) inside = !inside;
-    else if (inside) row[row.length - 1] += letter;
-    else if (letter === comma) row.push("");
-    else if (letter === "\n") rows.push([""]);
-    else if (letter !== "\r") row[row.length - 1] += letter;
-  }
-  return rows.filter((row) => row.length > 1 || row[0] !== "");
-}
-
 // Take a labels.csv for the work; throws an Error a person can read.
 function fromTable(text) {
-  const [heading, ...rows] = cellsOf(text.replace(/^\ufeff/, ""));
-  const column = Object.fromEntries(COLUMNS.map((name) => [name, heading ? heading.indexOf(name) : -1]));
-  if (column.key < 0 || column.label < 0) throw new Error("it has no columns key and label");
+  const { heading, rows } = rowsOf(text, ["key", "label"]);
+  const cell = (cells, name) => unguarded(cells[heading.indexOf(name)] ?? "");
+  const image = matched(rows.map((cells) => cell(cells, "key")), run.keys);
   const labels = new Map();
   const mixed = new Set();
   for (const cells of rows) {
-    const key = unguarded(cells[column.key] ?? "");
-    const image = placeOfKey.get(key);
-    if (image === undefined) throw new Error(`“${key}” is no image of this page`);
-    if (labels.has(image)) throw new Error(`“${key}” occurs more than once`);
-    const label = tidy(unguarded(cells[column.label] ?? ""));
-    if (label) labels.set(image, label);
-    if (cells[column.mixed] === "1") mixed.add(label);
+    const key = cell(cells, "key");
+    const at = placeOfKey.get(image.get(key));
+    if (at === undefined) throw new Error(`“${key}” is no image of this page`);
+    if (labels.has(at)) throw new Error(`“${key}” occurs more than once`);
+    const label = tidy(cell(cells, "label"));
+    if (label) labels.set(at, label);
+    if (Number(cell(cells, "mixed").replace(",", ".")) === 1) mixed.add(label);
   }
   const found = workOf(labels, mixed);
   change("Loaded labels", () => (work = found));

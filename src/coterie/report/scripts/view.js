@@ -37,6 +37,8 @@ function pictureButton(image, ...further) {
   const button = make("button", { type: "button", className: "pic", title, "aria-label": title }, picture(image), ...further);
   button.style.setProperty("--colour", colourOf(groupOf[image]));
   button.classList.toggle("outlier", run.outlier[image] === 1);
+  const copies = run.copies ? run.copies[image] : 1;
+  if (copies > 1) button.append(make("small", { className: "copies", title: `${copies} copies, see duplicates.csv` }, `×${copies}`));
   button.addEventListener("click", () => select(image));
   return button;
 }

@@ -19,12 +19,14 @@ class Attempt:
         folder: where checkpoints, metrics and results are kept; None keeps nothing.
         tracking: the run's trackers.
         resuming: whether an earlier attempt goes on.
+        like: a run whose images these have to be; None for any.
     """
 
     listener: Listener = field(default_factory=Listener)
     folder: RunFolder | None = None
     tracking: Tracking | None = None
     resuming: bool = False
+    like: RunFolder | None = None
 
     @property
     def note(self) -> Callable[[str], None]:

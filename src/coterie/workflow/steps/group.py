@@ -18,7 +18,7 @@ from coterie.data.base import Rows
 from coterie.data.feeding.features import Features
 from coterie.errors import CoterieError
 from coterie.failures import translating
-from coterie.methods import Method
+from coterie.methods import Method, learns
 from coterie.processes import processes
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Embedded, Model, embed_rows
@@ -34,7 +34,8 @@ class Fitted:
     """A trained model, what it makes of its training data, and the seconds of learning and grouping.
 
     `way` is how the groups were found, `own` the method's own way, which may be the same.
-    `held_out` (N,) bool marks what was kept out of learning; None where nothing was.
+    `counted` (n,) are the rows that were learnt from, None for all; `held_out` (n,) bool marks which of these were kept
+    out of learning, None where nothing was.
     """
 
     model: Model
@@ -44,10 +45,16 @@ class Fitted:
     own: Way
     seconds: float
     held_out: npt.NDArray[np.bool_] | None = None
+    counted: npt.NDArray[np.int64] | None = None
 
 
-def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fitted:
+def group(
+    config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt, counted: npt.NDArray[np.int64] | None = None
+) -> Fitted:
     """Embed everything and group it.
+
+    Args:
+        counted: (n,) the rows that groups are found among, and whose `held_out` the result tells; None for all.
 
     Raises:
         CoterieError: the embeddings are not finite. ResourceError: memory or device gave out.
@@ -62,18 +69,22 @@ def group(config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt) -> Fi
         )  # fmt: skip
         agree(listener, processes())
         listener.end()
-        way, own = _ways(embedded, config, method)
+        apart = embedded if counted is None else embedded.at(torch.from_numpy(counted))
+        way, own = _ways(apart, config, method)
         if way is not own:
             attempt.note(_told(way, own))
+        _tell_empty(way.labels, config, attempt)
         groups = fit_groups(
-            embedded.embeddings, embedded.features, way.labels, config.clusters, metric=method.metric, rule=way.rule,
-            by_head=way.rule is None and embedded.probabilities is not None,
+            apart.embeddings, apart.features, way.labels, config.clusters, metric=method.metric, rule=way.rule,
+            by_head=way.rule is None and apart.probabilities is not None,
         )  # fmt: skip
-        model = Model(learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen)
+        model = Model(
+            learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen, config.data.scale
+        )
         grouping = model.group(embedded)
         model = replace(model, words=_words(rows, grouping, learnt, config))
         seconds = learnt.seconds + time.perf_counter() - began
-        return Fitted(model, embedded, grouping, way, own, seconds, learnt.held_out)
+        return Fitted(model, embedded, grouping, way, own, seconds, learnt.held_out, counted)
 
 
 def _words(rows: Rows, grouping: Grouping, learnt: Learnt, config: RunConfig) -> Words:
@@ -97,7 +108,8 @@ def _ways(embedded: Embedded, config: RunConfig, method: Method) -> tuple[Way, W
     """
     embeddings, metric = embedded.embeddings, method.metric
     if not bool(torch.isfinite(embeddings).all()):
-        raise CoterieError("the embeddings are not finite (NaN): lower train.learning_rate, or use --precision float32")
+        rate = "lower train.learning_rate, or " if learns(config.method) else ""
+        raise CoterieError(f"the embeddings are not finite (NaN): {rate}use --precision float32")
     own = (
         Way("k-means", cluster_embeddings(embeddings, config, metric))
         if embedded.probabilities is None
@@ -114,6 +126,12 @@ def _ways(embedded: Embedded, config: RunConfig, method: Method) -> tuple[Way, W
 
 def _told(way: Way, own: Way) -> str:
     return f"grouped by {way.name}; silhouette {way.silhouette:.3f} against {own.silhouette:.3f} by {own.name}"
+
+
+def _tell_empty(labels: Tensor, config: RunConfig, attempt: Attempt) -> None:
+    found = int((labels.bincount() > 0).sum())
+    if found < config.clusters:
+        attempt.note(f"only {found} of the {config.clusters} groups have images, as too few of them differ")
 
 
 def cluster_embeddings(embeddings: Tensor, config: RunConfig, metric: Metric) -> Tensor:

@@ -65,7 +65,7 @@ def learn(config: RunConfig, rows: Rows, backbones: tuple[Pretrained, ...], atte
     """
     runtime = runtime_of(config)
     attempt.listener.shared = processes().count > 1
-    with translating(), runtime.rules():
+    with translating(), runtime.rules(attempt.note):
         trained = backbones[0] if backbones and isinstance(rows, Store) else None
         blueprint = blueprint_of(config, rows, backbones)
         method = blueprint.build(config.seed, backbone=None if trained is None else trained.backbone)

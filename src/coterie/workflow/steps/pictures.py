@@ -11,9 +11,12 @@ import torch
 from torch.nn import functional as F
 
 from coterie.data.base import Pixels, Rows, Source, Unreadable
+from coterie.data.reading.channels import as_colours
+from coterie.data.reading.depth import Scale
 from coterie.data.reading.parallel import in_parallel
 from coterie.data.reading.store import Store
-from coterie.report.selection import select, shown_rows
+from coterie.naming import matched
+from coterie.report.selection import folded, select, shown_rows
 from coterie.report.sheets import make_sheets, side_for
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
@@ -25,22 +28,33 @@ _DECODED_AGAIN, _GOOD_ENOUGH = 1000, 64
 _AT_ONCE = 1024
 
 
-def take_pictures(source: Source, assignments: Assignments, embeddings: Any, rows: Rows | None = None) -> Thumbnails:
+def take_pictures(
+    source: Source,
+    assignments: Assignments,
+    embeddings: Any,
+    rows: Rows | None = None,
+    *,
+    first: npt.NDArray[np.int64] | None = None,
+    scale: Scale = (),
+) -> Thumbnails:
     """Pictures of every image the page shows: galleries at a size worth looking at, all others on sheets.
 
     Args:
         source: where the images come from; one that vanished since is left out, and the page shows its name.
         embeddings: (N, d), in the order of `assignments`.
         rows: the images as the run read them, which spares decoding them again where they are large enough.
+        first: (N,) the row of the picture that each is a copy of, its own where it is none; None for no copies.
+        scale: black and white of images of more than eight bits, as the run read them.
     """
-    pictures = _Pictures(source, assignments)
-    selection = select(assignments, embeddings)
+    pictures = _Pictures(source, assignments, scale)
+    standing = folded(assignments, np.arange(len(assignments.keys)) if first is None else first)
+    selection = select(assignments, embeddings, standing)
     thumbnails = Thumbnails({})
     chosen = [row for picks in selection.values() for row in picks.rows]
     for row, pixels in zip(chosen, pictures.decoded(chosen, _GALLERY_SIDE), strict=True):
         if pixels is not None:
             thumbnails.add(row, pixels)
-    shown = shown_rows(len(assignments.keys), chosen)
+    shown = shown_rows(standing, chosen)
     side = min(side_for(len(shown)), pictures.native)
     if side == 0 or not thumbnails.encoded:  # Features have no pictures.
         return thumbnails
@@ -57,23 +71,25 @@ def take_pictures(source: Source, assignments: Assignments, embeddings: Any, row
 class _Pictures:
     """Images of a source by row of the run."""
 
-    def __init__(self, source: Source, assignments: Assignments) -> None:
-        self._source, self._keys = source, assignments.keys
-        self._places = {printable(key): place for place, key in enumerate(source.keys)}
+    def __init__(self, source: Source, assignments: Assignments, scale: Scale) -> None:
+        self._source, self._scale = source, scale
+        self._keys = [printable(key) for key in assignments.keys]
+        places = {printable(key): place for place, key in enumerate(source.keys)}
+        self._places = {key: places[name] for name, key in matched(places, self._keys).items()}
         self.native = source.outline().side
 
     def decoded(self, rows: Sequence[int], side: int) -> list[npt.NDArray[np.uint8] | None]:
         side = min(side, self.native)
-        places = {row: self._places.get(printable(self._keys[row])) for row in rows}
+        places = {row: self._places.get(self._keys[row]) for row in rows}
         found: dict[int, npt.NDArray[np.uint8]] = {}
 
         def receive(place: int, pixels: Pixels | Unreadable) -> None:
             if not isinstance(pixels, Unreadable):
-                found[place] = pixels
+                found[place] = as_colours(pixels)
 
         in_parallel(
             self._source.parts([place for place in places.values() if place is not None]),
-            lambda part: self._source.decode_part(part, side),
+            lambda part: self._source.decode_part(part, side, self._scale),
             receive,
             threads=self._source.in_flight,
         )
@@ -87,5 +103,5 @@ def _from_store(store: Store, rows: Sequence[int], side: int) -> npt.NDArray[np.
         images = store.rows(torch.tensor(rows[start : start + _AT_ONCE]))
         if images.shape[2] != side:
             images = F.interpolate(images, (side, side), mode="bicubic", antialias=True)
-        tiles[start : start + _AT_ONCE] = images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+        tiles[start : start + _AT_ONCE] = as_colours(images.permute(0, 2, 3, 1).numpy())
     return tiles

@@ -5,16 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from coterie.cluster.standard import odd_scale
 from coterie.data.base import Rows, Skipped, Source
+from coterie.data.copies import find_copies
 from coterie.data.feeding.features import Features, side_by_side
 from coterie.data.reading.cache import read_images
-from coterie.data.reading.store import Store
+from coterie.data.reading.depth import Scale
+from coterie.data.reading.ingest import allocate
+from coterie.data.reading.store import Store, part_of
+from coterie.data.sources.kinds import unread
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.listener import Listener
+from coterie.methods import method_type
 from coterie.nn.pretrained import Pretrained
 from coterie.nn.pretrained.vocabulary import imagenet_words
 from coterie.plan import Plan, check_enough
+from coterie.runs.duplicates import told, write_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.runs.manifest import Manifest
 from coterie.runs.model import Model
@@ -22,14 +34,20 @@ from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.look import look, normalisation_of, write_features
 
+Counted = npt.NDArray[np.int64] | None
+
 
 @dataclass(frozen=True)
 class Material:
-    """What a method learns from, what was left out, and the plan with its backbone normalised as the data want it."""
+    """All there is, what was left out, and the plan with its backbone normalised as the data want it.
+
+    `counted` (n,) are the rows that a method learns from, where copies of others are left out of that; None for all.
+    """
 
     rows: Rows
     skipped: list[Skipped]
     plan: Plan
+    counted: Counted = None
 
 
 def read(plan: Plan, attempt: Attempt) -> Material:
@@ -44,12 +62,13 @@ def read(plan: Plan, attempt: Attempt) -> Material:
     if plan.backbones and plan.on_features:
         return _looked_at(plan, attempt)
     if isinstance(plan.source, Features):
-        found = Material(plan.source, [], plan)
+        _tell_odd(plan.source, plan, attempt)
+        rows, skipped = cast(Rows, plan.source), list[Skipped]()
     else:
         channels = plan.backbones[0].channels if plan.backbones else None
-        found = Material(*_read(plan, plan.config.data.side, channels, attempt), plan)
-    _accept(found.rows, found.skipped, plan, attempt)
-    return found
+        rows, skipped = _read(plan, plan.config.data.side, channels, attempt)
+    _accept(rows, skipped, plan, attempt)
+    return Material(rows, skipped, plan, _counted(rows, plan, attempt))
 
 
 def _looked_at(plan: Plan, attempt: Attempt) -> Material:
@@ -60,10 +79,13 @@ def _looked_at(plan: Plan, attempt: Attempt) -> Material:
     backbones: list[Pretrained] = []
     parts: list[Features] = []
     skipped: list[Skipped] = []
+    counted: set[str] | None = None
     for backbone in plan.backbones:
         store, left_out = read_at(backbone.side, backbone.channels)
         if not parts:
             _accept(store, left_out, plan, attempt)
+            once_each = _counted(store, plan, attempt)
+            counted = None if once_each is None else {store.keys[row] for row in once_each}
         taken_out = normalisation_of(store, config.data.normalisation, backbone)
         backbones.append(replace(backbone, mean=taken_out.mean, deviation=taken_out.deviation))
         kept = None if folder is None else folder.features
@@ -74,7 +96,38 @@ def _looked_at(plan: Plan, attempt: Attempt) -> Material:
     if folder is not None:
         write_features(rows, folder.features)
         folder.write_skipped(skipped)
-    return Material(rows, skipped, replace(plan, backbones=tuple(backbones)))
+    # Some that the first could read, another may have left out.
+    places = None if counted is None else np.array([row for row, key in enumerate(rows.keys) if key in counted])
+    return Material(rows, skipped, replace(plan, backbones=tuple(backbones)), places)
+
+
+def once(rows: Rows, counted: Counted, scratch: Path | None) -> Rows:
+    """The rows that are counted, of images in a file of their own where they are too large for memory."""
+    if counted is None:
+        return rows
+    if isinstance(rows, Store):
+        return part_of(rows, counted, allocate((len(counted), *rows.shape), scratch))
+    assert isinstance(rows, Features)
+    labels = None if rows.labels is None else rows.labels[counted]
+    keys = [rows.keys[row] for row in counted]
+    return replace(rows, values=rows.values[counted], keys=keys, labels=labels)
+
+
+def _counted(store: Rows, plan: Plan, attempt: Attempt) -> Counted:
+    """Look for copies, list them in the run's folder, and tell which rows are counted."""
+    folder, collapse = attempt.folder, plan.config.data.collapse_copies
+    if not isinstance(store, Store) or not (folder is not None or collapse):
+        return None
+    copies = find_copies(store, note=attempt.note)
+    if folder is not None:
+        write_duplicates(folder.duplicates, store.keys, copies)
+    if words := told(copies, store.keys, None if folder is None else folder.duplicates, collapse=collapse):
+        attempt.note(words)
+    counted = copies.counted(collapse=collapse)
+    if len(counted) == len(store):
+        return None
+    check_enough(len(counted), plan.config.clusters)
+    return counted
 
 
 def _having_read(backbone: Pretrained, plan: Plan, listener: Listener) -> Pretrained:
@@ -109,9 +162,10 @@ def gather(source: Source, model: Model, listener: Listener) -> tuple[Rows, list
         return source, []
     if len(model.input_shape) == 1:
         raise UsageError("the model groups features, and this source holds images: give an .npz with `features`")
+    scale = model.scale or source.outline().scale
     if not model.backbones:
-        return _images(source, model.input_shape[1], model.input_shape[0], listener)
-    read_at = lru_cache(maxsize=1)(lambda side, channels: _images(source, side, channels, listener))
+        return _images(source, model.input_shape[1], scale, model.input_shape[0], listener)
+    read_at = lru_cache(maxsize=1)(lambda side, channels: _images(source, side, scale, channels, listener))
     runtime, parts, skipped = Runtime(model.method.device, model.precision), [], []
     for backbone in model.backbones:
         store, left_out = read_at(backbone.side, backbone.channels)
@@ -126,14 +180,21 @@ def distinct(skipped: list[Skipped]) -> list[Skipped]:
 
 
 def _images(
-    source: Source, side: int, channels: int | None, listener: Listener, scratch: Path | None = None
+    source: Source, side: int, scale: Scale, channels: int | None, listener: Listener, scratch: Path | None = None
 ) -> tuple[Store, list[Skipped]]:
     listener.begin("reading", len(source.keys), "images")
     store, skipped = read_images(
-        source, side, channels=channels, scratch=scratch, on_image=listener.advance, note=listener.note
+        source, side, scale=scale, channels=channels, scratch=scratch, on_image=listener.advance, note=listener.note
     )
     listener.end()
     return store, skipped
+
+
+def _tell_odd(source: Features, plan: Plan, attempt: Attempt) -> None:
+    """Say so where directions are compared, and the columns of features are not made for that."""
+    by_direction = not method_type(plan.config.method).moves_embeddings
+    if by_direction and (odd := odd_scale(torch.from_numpy(source.values))):
+        attempt.note(f"{plan.config.method} compares directions, and these features {odd}")
 
 
 def _read(plan: Plan, side: int, channels: int | None, attempt: Attempt) -> tuple[Store, list[Skipped]]:
@@ -141,7 +202,7 @@ def _read(plan: Plan, side: int, channels: int | None, attempt: Attempt) -> tupl
     was_folder = folder is not None and place.is_dir()
     scratch = None if folder is None else folder.scratch
     try:
-        store, skipped = _images(plan.source, side, channels, attempt.listener, scratch)
+        store, skipped = _images(plan.source, side, plan.config.data.scale, channels, attempt.listener, scratch)
     except UsageError:
         if was_folder and not place.is_dir():
             raise _gone(place) from None
@@ -159,8 +220,10 @@ def _accept(rows: Rows, skipped: list[Skipped], plan: Plan, attempt: Attempt) ->
         if skipped:
             _tell_skipped(skipped, folder, attempt.listener)
     check_enough(len(rows), plan.config.clusters)
+    now = Manifest.of(rows)
+    _check_different(now, "images" if isinstance(rows, Store) else "rows", plan.config.clusters)
     if folder is not None:
-        _check_unchanged(rows, folder)
+        _check_unchanged(now, attempt)
 
 
 def _gone(place: Path) -> ResourceError:
@@ -169,16 +232,33 @@ def _gone(place: Path) -> ResourceError:
 
 def _tell_skipped(skipped: list[Skipped], folder: RunFolder, listener: Listener) -> None:
     files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
-    listener.note(f"left out {files}, listed in {folder.skipped}; the first: {skipped[0].key}: {skipped[0].reason}")
+    kinds = f"; among them {found}" if (found := unread(skipped)) and len(skipped) > 1 else ""
+    listener.note(
+        f"left out {files}, listed in {folder.skipped}; the first: {skipped[0].key}: {skipped[0].reason}{kinds}"
+    )
 
 
-def _check_unchanged(rows: Rows, folder: RunFolder) -> None:
-    """Raise a CoterieError that tells which images are not those the checkpoint learnt from."""
-    now, before = Manifest.of(rows), Manifest.read(folder.manifest)
-    changes = before.changes(now) if before is not None and folder.checkpoint.is_file() else ""
-    if changes:
+def _check_different(now: Manifest, what: str, clusters: int) -> None:
+    """Raise a UsageError where too few images, or rows of features, differ to be told apart."""
+    many, different = len(now.keys), now.distinct
+    if different == 1 < many:
+        raise UsageError(f"all {many} {what} are the same: there is nothing to tell apart")
+    if different < clusters:
+        raise UsageError(
+            f"{many} {what} of which {different} differ cannot form {clusters} clusters: lower -k or add others"
+        )
+
+
+def _check_unchanged(now: Manifest, attempt: Attempt) -> None:
+    """Raise a CoterieError that tells which images are not those the checkpoint, or the run to be like, learnt from."""
+    folder = attempt.folder
+    assert folder is not None
+    whose = folder if folder.checkpoint.is_file() or folder.finished else attempt.like
+    before = None if whose is None else Manifest.read(whose.manifest)
+    compared = before is not None and (whose is folder or before.comparable)
+    if whose is not None and before is not None and compared and (changes := before.changes(now)):
         raise CoterieError(
-            f"the images are not those {folder.root} was started with: {changes}; restore them to go on, or give "
+            f"the images are not those {whose.root} was started with: {changes}; restore them to go on, or give "
             "another --out to start anew"
         )
     now.write(folder.manifest)

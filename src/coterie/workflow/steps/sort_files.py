@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from coterie.data.base import Skipped
-from coterie.data.sources.folder import find_images
+from coterie.data.sources.passed import SORTED_MARK
 from coterie.errors import CoterieError, UsageError
+from coterie.files import absolute
 from coterie.listener import Listener
 from coterie.runs.labelled import Labelled
 from coterie.text import printable
@@ -19,8 +22,8 @@ from coterie.text import printable
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 # Names Windows keeps for devices, with any ending.
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
-# Bytes of a name; file systems allow 255, and a number may follow.
-_LONGEST = 200
+# Bytes of a name: of a group, and what file systems allow.
+_LONGEST, _ALLOWED = 200, 255
 
 
 @dataclass(frozen=True)
@@ -31,31 +34,21 @@ class Sorted:
     gone: list[Skipped] = field(default_factory=list)
 
 
-def find_files(source: Path, labelled: Labelled) -> dict[str, Path]:
-    """The files of the run's images by key, as far as they still lie below `source`.
-
-    Raises:
-        UsageError: `source` is no folder, or holds none of them.
-    """
-    if not source.is_dir():
-        raise UsageError(f"there is no folder {source}: say where the run's images lie by --source")
-    keys = {printable(key) for key in labelled.assignments.keys}
-    # Only what is found by walking the folder is used: a key is never followed out of it.
-    found = {printable(path.relative_to(source).as_posix()): path for path in find_images(source)[0]}
-    files = {key: path for key, path in found.items() if key in keys}
-    if not files:
-        raise UsageError(f"none of the run's images lie below {source}: say where they lie by --source")
-    return files
-
-
 def check_target(target: Path) -> None:
     """Raise a UsageError unless `target` is a new or an empty folder: nothing is ever written over."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    # Whoever empties a folder of sorted files may not see the mark.
+    if target.exists() and (not target.is_dir() or any(path.name != SORTED_MARK for path in target.iterdir())):
         raise UsageError(f"{target} exists already and is not empty: give a new folder by --to")
 
 
 def sort_files(
-    labelled: Labelled, files: dict[str, Path], target: Path, listener: Listener, *, link: bool = False
+    labelled: Labelled,
+    files: dict[str, Path],
+    target: Path,
+    listener: Listener,
+    *,
+    link: bool = False,
+    others: Collection[str] = (),
 ) -> Sorted:
     """Place every image in the folder of its group below `target`; groups marked as mixed say so in their name.
 
@@ -63,6 +56,7 @@ def sort_files(
         files: where the images lie, by key; those without a file are listed as gone.
         target: a new or empty folder.
         link: symbolic links instead of copies.
+        others: keys of files that are not what the run read, and are left out.
 
     Raises:
         UsageError: `target` holds something. CoterieError: it cannot be written; what was placed is kept.
@@ -71,14 +65,16 @@ def sort_files(
     names = [f"{name} (mixed)" if mixed else name for name, mixed in zip(labelled.labels, labelled.mixed, strict=True)]
     folders = _folders(target, names)
     taken: dict[Path, set[str]] = {folder: set() for folder in folders.values()}
-    placed, gone = 0, []
+    placed, gone, most = 0, [], _longest(target)
     listener.begin("linking" if link else "copying", len(names), "files")
     for key, name in zip(map(printable, labelled.assignments.keys), names, strict=True):
         folder = folders[name]
-        if key not in files:
+        if key in others:
+            gone.append(Skipped(key, "the file is not the picture that the run grouped"))
+        elif key not in files:
             gone.append(Skipped(key, "the file is gone"))
         else:
-            reason = _place(files[key], folder / unique_name(files[key].name, taken[folder]), link=link)
+            reason = _placed(files[key], folder, taken[folder], most, link=link)
             placed += reason is None
             gone += [] if reason is None else [Skipped(key, reason)]
         listener.advance()
@@ -93,18 +89,34 @@ def _folders(target: Path, names: Iterable[str]) -> dict[str, Path]:
     try:
         for folder in folders.values():
             folder.mkdir(parents=True)
+        (target / SORTED_MARK).touch()
     except OSError as error:
         raise CoterieError(f"{error.filename or target} cannot be made: {error.strerror}") from None
     return folders
 
 
+def _placed(path: Path, folder: Path, taken: set[str], longest: int, *, link: bool) -> str | None:
+    """Place a file in a folder; returns why it cannot be, None where it was.
+
+    It keeps its name or, where the drive refuses one with such letters, gets one that any system takes.
+    """
+    reason = ""
+    for name in (path.name, safe_name(path.stem) + path.suffix):
+        target = folder / unique_name(name, taken, longest=longest)
+        try:
+            return _place(path, target, link=link)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG):
+                what = "cannot be linked: use --copy" if link else "could not be written"
+                raise CoterieError(f"{target} {what} ({error.strerror})") from None
+            reason = f"cannot be called so there: {error.strerror}"
+    return reason
+
+
 def _place(path: Path, target: Path, *, link: bool) -> str | None:
     """Copy or link a file to a name that is free; returns why its source cannot be read, None where it could."""
     if link:
-        try:
-            target.symlink_to(Path(os.path.abspath(path)))  # noqa: PTH100 - links in the path itself are kept.
-        except OSError as error:
-            raise CoterieError(f"{target} cannot be linked ({error.strerror}): use --copy") from None
+        target.symlink_to(absolute(path))
         return None
     try:
         source = path.open("rb")
@@ -114,11 +126,27 @@ def _place(path: Path, target: Path, *, link: bool) -> str | None:
         try:
             with target.open("xb") as copy:
                 shutil.copyfileobj(source, copy)
-            shutil.copystat(path, target)
-        except OSError as error:
-            target.unlink(missing_ok=True)
-            raise CoterieError(f"{target} could not be written: {error.strerror}") from None
+        except OSError:
+            with contextlib.suppress(OSError):
+                target.unlink(missing_ok=True)
+            raise
+    for keep in (_keep_times, shutil.copymode):
+        with contextlib.suppress(OSError):  # Not every drive has them, or lets others than its owner set them.
+            keep(path, target)
     return None
+
+
+def _keep_times(path: Path, target: Path) -> None:
+    status = path.stat()
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _longest(folder: Path) -> int:
+    """Bytes that a name may have in a folder: encrypted ones allow fewer than others."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):
+        return _ALLOWED
 
 
 def safe_name(name: str) -> str:
@@ -131,18 +159,26 @@ def safe_name(name: str) -> str:
     return text or "unnamed"
 
 
-def unique_name(name: str, taken: set[str], *, whole: bool = False) -> str:
+def unique_name(name: str, taken: set[str], *, whole: bool = False, longest: int = _ALLOWED) -> str:
     """`name`, or with the first number from 2 that no name in `taken` has, also for systems blind to case.
 
     Args:
         taken: folded names, to which the chosen one is added.
         whole: the number follows the whole name, and not its part before the ending.
+        longest: bytes it may have; what stands before number and ending is cut.
     """
     path = Path(name)
     stem, suffix = (name, "") if whole else (path.stem, path.suffix)
-    chosen, number = name, 1
+    chosen, number = _fitted(stem, suffix, longest), 1
     while unicodedata.normalize("NFC", chosen).casefold() in taken:
         number += 1
-        chosen = f"{stem} ({number}){suffix}"
+        chosen = _fitted(stem, f" ({number}){suffix}", longest)
     taken.add(unicodedata.normalize("NFC", chosen).casefold())
     return chosen
+
+
+def _fitted(stem: str, ending: str, longest: int) -> str:
+    room = longest - len(os.fsencode(ending))
+    if len(os.fsencode(stem)) <= room:
+        return stem + ending
+    return os.fsencode(stem)[: max(1, room)].decode("utf-8", "ignore") + ending

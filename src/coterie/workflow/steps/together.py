@@ -9,6 +9,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from coterie.data.base import Rows
 from coterie.data.reading.handout import hand_out, take
 from coterie.data.reading.store import Store
@@ -21,6 +23,7 @@ from coterie.runs.folder import RunFolder
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
+from coterie.workflow.steps.read import Counted, once
 from coterie.workflow.steps.stopping import waiting
 
 
@@ -43,11 +46,12 @@ def excuse_others(code: int = 0) -> None:
     processes().tell(json.dumps({"ended": code}).encode())
 
 
-def begin_together(rows: Rows, config: RunConfig, folder: RunFolder) -> None:
-    """Tell the others what to train on; a process alone has no one to tell."""
+def begin_together(rows: Rows, config: RunConfig, folder: RunFolder, counted: Counted = None) -> None:
+    """Tell the others what to train on, and which rows of it are counted; a process alone has no one to tell."""
     if processes().count > 1:
         hand_out(rows, folder.shared)
-        message = {"root": str(folder.root.resolve()), "config": to_yaml(config)}
+        kept = None if counted is None else counted.tolist()
+        message = {"root": str(folder.root.resolve()), "config": to_yaml(config), "counted": kept}
         processes().tell(json.dumps(message).encode())
 
 
@@ -71,4 +75,5 @@ def fit_along(listener: Listener) -> None:
     rows, attempt = take(folder.shared), Attempt(listener, folder)
     # What made features is of use to the first one alone, which keeps the model.
     backbones = reopened(config) if isinstance(rows, Store) else ()
-    group(config, rows, learn(config, rows, backbones, attempt), attempt)
+    counted = None if message["counted"] is None else np.array(message["counted"])
+    group(config, rows, learn(config, once(rows, counted, None), backbones, attempt), attempt, counted)

@@ -21,6 +21,7 @@ from coterie.report.animation import write_animation
 from coterie.report.page import write_report
 from coterie.runs.assignments import Assignments
 from coterie.runs.config import RunConfig
+from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.runs.model_files import save_model
 from coterie.runs.words import as_json
@@ -42,7 +43,8 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt) -> dict[str,
     write_text(folder.assignments, assignments.to_csv())
     write_atomically(folder.embeddings, lambda stream: np.save(stream, embeddings))
     save_model(fitted.model, folder.model)
-    pictures = take_pictures(plan.source, assignments, embeddings, rows)
+    first = read_duplicates(folder.duplicates, assignments.keys)
+    pictures = take_pictures(plan.source, assignments, embeddings, rows, first=first, scale=plan.config.data.scale)
     pictures.save(folder.thumbnails)
     if isinstance(rows, Store) and not pictures.encoded:
         attempt.note(
@@ -52,7 +54,7 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt) -> dict[str,
     summary = _summarise(plan.config, rows, fitted, skipped=len(folder.read_skipped()))
     attempt.note("writing the report")
     if fitted.held_out is not None:
-        write_animation(folder, fitted.held_out, assignments.clusters)
+        write_animation(folder, fitted.held_out, assignments.clusters[_counted(fitted)])
     write_report(folder, summary)
     write_json(folder.summary, summary)
     return summary
@@ -60,7 +62,7 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt) -> dict[str,
 
 def clear(folder: RunFolder) -> None:
     """Remove what is of use only while a run lasts."""
-    for path in (folder.scratch, folder.frames, folder.manifest):
+    for path in (folder.scratch, folder.once, folder.frames):
         path.unlink(missing_ok=True)
 
 
@@ -116,6 +118,11 @@ def _further_scores(
         metric = fitted.model.method.metric
         found = cluster_embeddings(fitted.embedded.embeddings, config, metric).cpu().numpy()
         scores["k-means on embeddings"] = asdict(score(labels, found))
+    labels, clusters = labels[_counted(fitted)], clusters[_counted(fitted)]
     if fitted.held_out is not None and (labels[fitted.held_out] >= 0).any():
         scores["held-out"] = asdict(score(labels[fitted.held_out], clusters[fitted.held_out]))
     return {"further": scores} if scores else {}
+
+
+def _counted(fitted: Fitted) -> npt.NDArray[np.int64] | slice:
+    return slice(None) if fitted.counted is None else fitted.counted

@@ -1,0 +1,46 @@
+"""What a source is called wherever the command is given: what a run keeps of the word a person typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from coterie.files import absolute, is_url
+from coterie.hub import PREFIX
+
+DIGITS = "sklearn:digits"
+
+
+def full_name(source: str) -> str:
+    """`source` with a path made absolute; URLs, names on the hub and `sklearn:digits` mean the same everywhere.
+
+    Args:
+        source: see `coterie.data.sources.open_source`.
+    """
+    if is_digits(source):
+        return DIGITS
+    if is_url(source):
+        return source
+    if source.startswith(PREFIX):
+        name, colon, split = source.removeprefix(PREFIX).partition(":")
+        return f"{PREFIX}{absolute(name)}{colon}{split}" if Path(name).exists() else source
+    return absolute(source)
+
+
+def is_digits(source: str) -> bool:
+    """Whether a word means scikit-learn's digits: `digits` does where no file and no folder has that name."""
+    return source == DIGITS or (source == "digits" and not Path(source).exists())
+
+
+def shown_name(source: str) -> str:
+    """A full name as others may see it: of a path on this machine its last part."""
+    return Path(source).name if Path(source).is_absolute() else source
+
+
+def tell_twins(source: str, note: Callable[[str], None]) -> None:
+    """Say which is read where a word is the name of two things."""
+    if source == "digits" and not is_digits(source):
+        note(f"reading ./digits, which is here; scikit-learn's digits are {DIGITS}")
+    name = source.removeprefix(PREFIX).partition(":")[0]
+    if source.startswith(PREFIX) and not is_url(source) and Path(name).exists():
+        note(f"reading {absolute(name)}, which is here, and no data set of the hub called {name}")
