@@ -72,6 +72,7 @@ def gaussian_mixture(
     max_iter: int = 200,
     tol: float = 1e-5,
     reg_covar: float = 1e-6,
+    start: Tensor | None = None,
     generator: torch.Generator,
 ) -> MixtureResult:
     """Fit a mixture by EM, started from k-means.
@@ -85,6 +86,7 @@ def gaussian_mixture(
         max_iter: iterations at the most.
         tol: EM rests when the mean log-likelihood rises by less.
         reg_covar: added to every variance.
+        start: labels (N,) to start from instead of a k-means of its own, for points that were found to be usable.
         generator: on the points' device.
 
     Raises:
@@ -92,10 +94,11 @@ def gaussian_mixture(
     """
     if covariance not in ("diagonal", "spherical"):
         raise UsageError(f"covariance is 'diagonal' or 'spherical', not '{covariance}'")
-    start = kmeans(points, n_clusters, metric=metric, n_init=n_init, generator=generator)
+    if start is None:
+        start = kmeans(points, n_clusters, metric=metric, n_init=n_init, generator=generator).labels
     points = points if points.dtype == torch.float64 else points.float()
     x = F.normalize(points, dim=1) if metric == "cosine" else points
-    mixture = _maximise(x, F.one_hot(start.labels, n_clusters).to(x.dtype), covariance, metric, reg_covar)
+    mixture = _maximise(x, F.one_hot(start, n_clusters).to(x.dtype), covariance, metric, reg_covar)
     previous, iteration = -math.inf, 0
     responsibilities, likelihood = _expect(x, mixture)
     while iteration < max_iter and likelihood - previous > tol:
