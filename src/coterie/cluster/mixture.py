@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal, cast
 
 import torch
@@ -36,10 +36,18 @@ class Mixture:
         points = F.normalize(points, dim=1) if self.metric == "cosine" else points
         # Squares expand to products; near the origin they lose fewer digits.
         origin = self.means.mean(dim=0)
-        x, means, precision = points - origin, self.means - origin, self.variances.reciprocal()
-        distances = x.square() @ precision.T - 2 * x @ (means * precision).T + (means.square() * precision).sum(dim=1)
-        constant = self.variances.log().sum(dim=1) + points.shape[1] * math.log(2 * math.pi)
-        return self.weights.log() - 0.5 * (constant + distances.clamp(min=0))
+        x = points - origin
+        moments = torch.cat([x, x.square()], dim=1)
+        return replace(self, means=self.means - origin).joint(moments).T
+
+    def joint(self, moments: Tensor) -> Tensor:
+        """`log_joint` (K, N) as one product with points and their squares (N, 2D)."""
+        precision = self.variances.reciprocal()
+        kernel = torch.cat([self.means * precision, -0.5 * precision], dim=1)
+        offset = -0.5 * (self.means.square() * precision).sum(dim=1, keepdim=True)
+        constant = self.variances.log().sum(dim=1) + self.means.shape[1] * math.log(2 * math.pi)
+        near = torch.addmm(offset, kernel, moments.T).clamp_(max=0)
+        return near.add_((self.weights.log() - 0.5 * constant).unsqueeze(1))
 
 
 @dataclass(frozen=True)
@@ -98,35 +106,39 @@ def gaussian_mixture(
         start = kmeans(points, n_clusters, metric=metric, n_init=n_init, generator=generator).labels
     points = points if points.dtype == torch.float64 else points.float()
     x = F.normalize(points, dim=1) if metric == "cosine" else points
-    mixture = _maximise(x, F.one_hot(start, n_clusters).to(x.dtype), covariance, metric, reg_covar)
+    origin = x.mean(dim=0)  # Squares expand to products; near the origin they lose fewer digits.
+    x = x - origin
+    moments = torch.cat([x, x.square()], dim=1)
+    mixture = _maximise(moments, F.one_hot(start, n_clusters).T.to(x.dtype), covariance, metric, reg_covar)
     previous, iteration = -math.inf, 0
-    responsibilities, likelihood = _expect(x, mixture)
+    responsibilities, likelihood = _expect(moments, mixture)
     while iteration < max_iter and likelihood - previous > tol:
         iteration += 1
-        mixture = _maximise(x, responsibilities, covariance, metric, reg_covar)
+        mixture = _maximise(moments, responsibilities, covariance, metric, reg_covar)
         previous = likelihood
-        responsibilities, likelihood = _expect(x, mixture)
-    return MixtureResult(mixture, responsibilities, likelihood, iteration)
+        responsibilities, likelihood = _expect(moments, mixture)
+    mixture = replace(mixture, means=mixture.means + origin)
+    return MixtureResult(mixture, responsibilities.T.contiguous(), likelihood, iteration)
 
 
-def _expect(points: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
-    joint = mixture.log_joint(points)
-    evidence = joint.logsumexp(dim=1)
-    return (joint - evidence.unsqueeze(1)).exp(), float(evidence.double().mean())
+def _expect(moments: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
+    """Responsibilities (K, N) and the mean log-likelihood, from points and their squares (N, 2D)."""
+    joint = mixture.joint(moments)
+    most = joint.amax(dim=0)
+    joint = joint.sub_(most).exp_()
+    total = joint.sum(dim=0)
+    return joint.div_(total), float((most + total.log()).double().mean())
 
 
 def _maximise(
-    points: Tensor, responsibilities: Tensor, covariance: Covariance, metric: Metric, reg_covar: float
+    moments: Tensor, responsibilities: Tensor, covariance: Covariance, metric: Metric, reg_covar: float
 ) -> Mixture:
-    counts = responsibilities.sum(dim=0).clamp(min=1e-10)
-    origin = points.mean(dim=0)
-    centred = points - origin
-    means = responsibilities.T @ centred / counts.unsqueeze(1)
-    variances = responsibilities.T @ centred.square() / counts.unsqueeze(1) - means.square()
-    variances = variances.clamp(min=0) + reg_covar
+    counts = responsibilities.sum(dim=1).clamp(min=1e-10)
+    means, squares = (responsibilities @ moments / counts.unsqueeze(1)).chunk(2, dim=1)
+    variances = (squares - means.square()).clamp(min=0) + reg_covar
     if covariance == "spherical":
         variances = variances.mean(dim=1, keepdim=True).expand_as(means).contiguous()
-    return Mixture(counts / counts.sum(), means + origin, variances, metric)
+    return Mixture(counts / counts.sum(), means, variances, metric)
 
 
 @dataclass(eq=False, repr=False)
