@@ -48,7 +48,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             from the data: for colour photographs k-means on a pretrained network at hand, else ProPos.
         recipe: a shipped recipe's name or the path of a YAML file.
         options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
-        epochs: passes over the data; None chooses from their number.
+        epochs: passes over the data; None chooses them so that learning takes about ten minutes on this machine.
+        minutes: that learning and grouping should take here; chooses the epochs by a pace measured first.
         size: pixels of the square each image becomes; None chooses from the data.
         device: "auto", "cpu" or "cuda".
         precision: "auto", "float32" or "bfloat16".
@@ -71,6 +72,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     recipe: str | None = None
     options: Mapping[str, Any] | None = None
     epochs: int | None = None
+    minutes: float | None = None
     size: int | None = None
     device: str = "auto"
     precision: str = "auto"
@@ -90,6 +92,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             recipe=self.recipe,
             settings=tuple(f"{name}={_yaml(value)}" for name, value in (self.options or {}).items()),
             epochs=self.epochs,
+            minutes=self.minutes,
             size=self.size,
             device=self.device,
             precision=self.precision,

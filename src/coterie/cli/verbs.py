@@ -26,9 +26,12 @@ def _request(options: argparse.Namespace) -> Request:
     """What `coterie fit` and `coterie plan` are asked."""
     from coterie.plan import Request
 
-    names = ("source", "clusters", "method", "recipe", "epochs", "size", "device", "precision", "seed", "backbone")
+    names = ("source", "clusters", "method", "recipe", "epochs", "minutes", "size", "device", "precision", "seed")
     return Request(
-        **{name: getattr(options, name) for name in (*names, "proportions", "labels_from_folders", "deterministic")},
+        **{
+            name: getattr(options, name)
+            for name in (*names, "backbone", "proportions", "labels_from_folders", "deterministic")
+        },
         **_reading(options),
         settings=tuple(options.settings),
         compiled=options.compile,

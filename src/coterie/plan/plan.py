@@ -12,13 +12,15 @@ from coterie.data.base import Outline, Source
 from coterie.data.feeding.features import Features
 from coterie.data.sources import open_source
 from coterie.errors import UsageError
-from coterie.methods import method_type
+from coterie.methods import learns, method_type
 from coterie.nn.pretrained import Pretrained, is_pretrained, open_pretrained
 from coterie.nn.pretrained.packages import best_at_hand
-from coterie.plan.estimate import Estimate, estimate
-from coterie.plan.layers import Told, lay, settle, told
+from coterie.plan.budget import MINUTES, asked_for, by_default
+from coterie.plan.estimate import Estimate, Pace, measured
+from coterie.plan.layers import Layer, Told, lay, settle, told
 from coterie.plan.request import Request
 from coterie.plan.words import nested
+from coterie.processes import processes
 from coterie.runs.config import NO_BACKBONE, READING, DataConfig, RunConfig
 
 
@@ -47,9 +49,15 @@ class Plan:
         return method_type(self.config.method).inputs == "features"
 
     @cached_property
+    def pace(self) -> Pace:
+        """The run's pace on this machine, measured by a few steps of it."""
+        width = self.source.shape[0] if isinstance(self.source, Features) else None
+        return measured(self.config, self.outline, self.backbone, width)
+
+    @property
     def estimate(self) -> Estimate:
-        """What the run will take here, measured on this machine by a step of it."""
-        return estimate(self.config, self.outline, self.backbone)
+        """What the run will take here."""
+        return self.pace.of(self.config.train.epochs)
 
     def settings(self) -> Iterator[tuple[str, Any, str]]:
         """Every setting: its full name, its value, and where that comes from."""
@@ -97,7 +105,52 @@ def plan(
     if opened is not None:
         config, origins = settle(layers.seeing(opened), outline.count)
         opened = replace(opened, side=config.data.side)
-    return Plan(config, source, outline, opened, origins, {})
+    decided = Plan(config, source, outline, opened, origins, {})
+    layer = _in_time(decided, request, said, note)
+    if not layer.values:
+        return decided
+    pace = decided.pace
+    config, origins = settle(replace(layers if opened is None else layers.seeing(opened), time=layer), outline.count)
+    decided = replace(decided, config=config, origins=origins)
+    decided.__dict__["pace"] = pace  # It does not depend on the epochs.
+    return decided
+
+
+def _in_time(decided: Plan, request: Request, said: Told, note: Callable[[str], None]) -> Layer:
+    """The epochs that fit into the minutes asked for, or into those that a run takes where nobody says how long."""
+    minutes, config = request.minutes, decided.config
+    if minutes is not None and not minutes > 0:
+        raise UsageError(f"--minutes must be above 0, got {minutes:g}")
+    if minutes is not None and "train.epochs" in said.user.values:
+        raise UsageError("--minutes chooses the epochs: leave one of --minutes and --epochs out")
+    if not learns(config.method):
+        if minutes is not None:
+            note(f"{config.method} learns nothing, so there is nothing to choose for --minutes")
+        return Layer()
+    if minutes is None and (said.recipe.origin or "train.epochs" in said.user.values):
+        return Layer()
+    if processes().count > 1:  # A step of several cannot be tried while the others wait.
+        if minutes is not None:
+            raise UsageError("--minutes measures the pace of one process: with several, say --epochs")
+        return Layer()
+    note("measuring the pace of this machine")
+    if minutes is None:
+        return _by_default(decided)
+    epochs = asked_for(decided.pace, minutes)
+    if (least := decided.pace.of(1).seconds / 60) > 1.1 * minutes:
+        note(f"a single epoch and the groups take {least:.1f} minutes here, more than --minutes {minutes:g}")
+    return Layer(f"{minutes:g} minutes on this machine", {"train.epochs": epochs})
+
+
+def _by_default(decided: Plan) -> Layer:
+    """The epochs that fit into what a run takes by default, where these are not those of the number of images."""
+    config = decided.config
+    epochs = by_default(decided.pace, gpu=config.device.startswith("cuda"))
+    if decided.backbone is not None or decided.on_features:
+        epochs = min(epochs, config.train.epochs)  # Few suffice; only what would take long is cut.
+    if epochs == config.train.epochs:
+        return Layer()
+    return Layer(f"default: {MINUTES:g} minutes on this machine", {"train.epochs": epochs})
 
 
 def _looking(said: Told, outline: Outline, note: Callable[[str], None]) -> Told:

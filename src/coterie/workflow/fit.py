@@ -9,6 +9,7 @@ from typing import Any
 
 from coterie.errors import UsageError
 from coterie.listener import Listener
+from coterie.methods import learns
 from coterie.plan import Plan, Request, plan
 from coterie.plan.announce import announce
 from coterie.processes import processes
@@ -58,6 +59,8 @@ def fit(
         with _withdrawn(attempt):
             learnt = learn(planned.config, rows, planned.backbone, attempt)
             fitted = group(planned.config, rows, learnt, attempt)
+        if request.minutes is not None and not attempt.resuming and learns(planned.config.method):
+            _tell_time(request.minutes, fitted.seconds, planned.estimate.seconds, listener)
         summary = write(planned, rows, fitted, attempt)
         tracking.conclude(summary)
     clear(folder)
@@ -91,6 +94,15 @@ def _check_agreed(planned: Plan, folder: RunFolder) -> None:
         told = " and ".join(f"{name} {was}, not {wants}" for name, (was, wants) in planned.differing.items())
         raise UsageError(
             f"{folder.root} was started with {told}: leave that option out to resume, or give another --out"
+        )
+
+
+def _tell_time(minutes: float, seconds: float, expected: float, listener: Listener) -> None:
+    """Say where learning and grouping took another time than was asked for, and by how much the pace differed."""
+    if abs(seconds / 60 - minutes) > 0.1 * minutes:
+        listener.note(
+            f"learning and grouping took {seconds / 60:.1f} minutes, not {minutes:g}: {seconds / expected:.2f} times "
+            "what the pace measured before made of these epochs, as when others use the machine"
         )
 
 
