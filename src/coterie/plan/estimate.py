@@ -106,7 +106,7 @@ def _of_features(config: RunConfig, count: int, width: int) -> float:
 
 
 def _step_seconds(loop: Loop) -> float:
-    """Seconds of a step, the median of those that come first; the very first warms up."""
+    """Seconds of a step, the mean of those that come first; the very first warms up."""
     times: list[float] = []
 
     def tick() -> None:
@@ -121,7 +121,7 @@ def _step_seconds(loop: Loop) -> float:
     with contextlib.suppress(_Enough):
         loop.maximise(0, None)
     taken = [after - before for before, after in zip([began, *times], times, strict=False)]
-    return statistics.median(taken[1:] or taken)
+    return statistics.fmean(taken[1:] or taken)
 
 
 class _Enough(Exception):
