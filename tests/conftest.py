@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from coterie.plan import Plan
+from coterie.plan.layers import Layer
 
 FIXTURES = Path(__file__).parent / "fixtures" / "parity"
 
@@ -27,6 +31,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests leave nothing in the user's cache."""
     monkeypatch.setenv("COTERIE_CACHE", "")
+
+
+@pytest.fixture(autouse=True)
+def _no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a word about epochs these follow from the number of images, whatever the pace of the machine."""
+    monkeypatch.setattr(sys.modules[Plan.__module__], "_by_default", lambda _: Layer())
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from coterie.workflow.steps.learn import learn
 from coterie.workflow.steps.read import gather, once, read
 
 # Parameters a request has by the same names.
-_PASSED_ON = ("recipe", "epochs", "size", "precision", "seed", "backbone")
+_PASSED_ON = ("recipe", "epochs", "minutes", "size", "precision", "seed", "backbone")
 Images = str | Path | npt.NDArray[np.generic] | torch.Tensor
 
 
@@ -54,7 +54,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
             from the data: for colour photographs k-means on a pretrained network at hand, else ProPos.
         recipe: a shipped recipe's name or the path of a YAML file.
         options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
-        epochs: passes over the data; None chooses from their number.
+        epochs: passes over the data; None chooses them so that learning takes about ten minutes on this machine.
+        minutes: that learning and grouping should take here; chooses the epochs by a pace measured first.
         size: pixels of the square each image becomes; None chooses from the data.
         device: "auto", "cpu", "cuda", "mps" (Apple) or "xpu" (Intel).
         precision: "auto", "float32" or "bfloat16".
@@ -79,6 +80,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     recipe: str | None = None
     options: Mapping[str, Any] | None = None
     epochs: int | None = None
+    minutes: float | None = None
     size: int | None = None
     device: str = "auto"
     precision: str = "auto"

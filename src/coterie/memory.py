@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
-_GROUPS = Path("/proc/self/cgroup")
-_GROUP_ROOT = Path("/sys/fs/cgroup")
+from coterie.control_groups import control_groups
 
 
 def memory() -> int:
@@ -24,21 +22,10 @@ def _physical() -> int:
 
 
 def _group_limits() -> Iterator[int]:
-    """Of the control groups the process is in, of either version, as containers and job schedulers set them."""
-    try:
-        lines = _GROUPS.read_text("ascii", "replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, kinds, path = [*line.split(":", 2), "", ""][:3]
-        version_2 = not kinds
-        if not version_2 and "memory" not in kinds.split(","):
-            continue
-        root, name = (_GROUP_ROOT, "memory.max") if version_2 else (_GROUP_ROOT / "memory", "memory.limit_in_bytes")
-        group = Path(path.lstrip("/"))
-        for place in (group, *group.parents):  # A group has no more than those it lies in.
+    for group in control_groups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
             with contextlib.suppress(OSError, ValueError):  # Version 2 says "max" where there is none.
-                yield int((root / place / name).read_text("ascii"))
+                yield int((group / name).read_text("ascii"))
 
 
 def _resource_limits() -> Iterator[int]:

@@ -27,7 +27,7 @@ def test_every_part_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_parts_are_those_that_are_spoken_of() -> None:
-    wanted = {"train-step", "augment", "kmeans-10", "kmeans-1000", "knn", "decode", "startup"}
+    wanted = {"train-step", "augment", "kmeans-10", "kmeans-1000", "knn", "decode", "startup", "contention"}
     assert wanted == set(part_names())
 
 

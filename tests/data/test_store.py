@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from coterie import control_groups
 from coterie import memory as memory_module
 from coterie.data.reading import ingest as ingest_module
 from coterie.data.reading.ingest import allocate, ingest
@@ -71,8 +72,8 @@ def test_the_room_of_a_mapped_store_is_taken_at_once(tmp_path: Path) -> None:
 
 def test_limits_of_containers_and_jobs_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = memory_module._physical()
-    monkeypatch.setattr(memory_module, "_GROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(memory_module, "_GROUP_ROOT", tmp_path)
+    monkeypatch.setattr(control_groups, "_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(control_groups, "_ROOT", tmp_path)
     assert memory() <= machine  # No groups here.
     (tmp_path / "job" / "step").mkdir(parents=True)
     (tmp_path / "job" / "step" / "memory.max").write_text("max\n")

@@ -10,9 +10,10 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import silhouette_score
 
 from coterie.cli import main
+from coterie.cluster.kmeans import kmeans
 from coterie.cluster.silhouette import silhouette
 from coterie.errors import UsageError
-from coterie.evaluate.choose_k import Criterion, _recommend, bic, choose_k, prediction_strength
+from coterie.evaluate.choose_k import Criterion, _recommend, bic, choose_k, prediction_strengths
 
 
 def groups(count: int, *, width: int = 8, seed: int = 0) -> torch.Tensor:
@@ -50,13 +51,15 @@ def test_silhouette_by_hand() -> None:
 
 def test_strength_is_one_for_what_is_there_and_less_for_what_is_not() -> None:
     draw = torch.Generator().manual_seed(0)
-    assert prediction_strength(groups(4), 4, metric="euclidean", draw=draw) > 0.95
-    assert prediction_strength(groups(4), 7, metric="euclidean", draw=draw) < 0.8
+    assert prediction_strengths(groups(4), [4], metric="euclidean", draw=draw)[4] > 0.95
+    assert prediction_strengths(groups(4), [7], metric="euclidean", draw=draw)[7] < 0.8
 
 
 def test_complexity_costs() -> None:
     draw = torch.Generator().manual_seed(0)
-    values = [bic(groups(4), k, metric="euclidean", draw=draw) for k in (2, 4, 12)]
+    points = groups(4)
+    starts = {k: kmeans(points, k, generator=draw).labels for k in (2, 4, 12)}
+    values = [bic(points, labels, k, metric="euclidean", draw=draw) for k, labels in starts.items()]
     assert values[1] == min(values)
 
 

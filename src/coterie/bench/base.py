@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import coterie
-from coterie.data.reading.parallel import cores
+from coterie.cores import cores
 from coterie.devices import accelerator, wait_for
 
 

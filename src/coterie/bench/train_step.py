@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from coterie.bench._convolution import BestConvolution, counted
 from coterie.bench._plain import PlainProPos
 from coterie.bench.base import Budget, Result, alternate
 from coterie.data.feeding.augment import AugmentConfig, Normalisation
@@ -22,7 +23,8 @@ _NOTHING = AugmentConfig(crop=None, flip=0.0, jitter=0.0, grey=0.0)
 
 
 def measure(budget: Budget) -> Iterator[Result]:
-    """Image pairs a second, ResNet-18 for small images; then the data path alone, against views made beforehand."""
+    """Image pairs a second, ResNet-18 for small images; the data path alone, against views made beforehand; and the
+    share of the machine's own best convolution rate that such steps reach."""
     on_gpu = budget.device.startswith("cuda")
     batch_size, steps = budget.size(512 if on_gpu else 128, 16), budget.size(20 if on_gpu else 2, 1)
     images = np.random.default_rng(0).integers(0, 256, (steps * batch_size, 3, _SIDE, _SIDE), dtype=np.uint8)
@@ -34,13 +36,18 @@ def measure(budget: Budget) -> Iterator[Result]:
         "train-step/data-path", with_views.run, without.run, "without augmentation", budget, amount=pairs,
         unit="pairs/s",
     )  # fmt: skip
+    arithmetic, best = counted(with_views.run), BestConvolution(with_views.runtime, batch_size)
+    yield alternate(
+        "train-step/arithmetic", with_views.run, lambda: best.run(max(1, round(arithmetic / best.flops))),
+        "the best convolution", budget, amount=arithmetic / 1e9, unit="GFLOP/s",
+    )  # fmt: skip
 
 
 class _Epochs:
     """Epochs of ours, past the warm-up, with pseudo labels."""
 
     def __init__(self, images: np.ndarray, batch_size: int, augment: AugmentConfig, budget: Budget) -> None:
-        runtime = choose_runtime(budget.device)
+        self.runtime = runtime = choose_runtime(budget.device)
         method = build_method(
             "propos", ProPosConfig(), backbone="resnet18-small", shape=images.shape[1:], n_clusters=10, seed=0
         )

@@ -18,6 +18,9 @@ _PRINTING = frozenset(("assign", "backbones", "bench", "choose-k", "plan", "prob
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for bad use, 130 or 143 when stopped."""
+    from coterie.cores import share_cores
+
+    share_cores(os.environ)  # Before anything loads torch.
     from coterie.cli.parser import build_parser
     from coterie.errors import CoterieError, ResourceError
     from coterie.streams import ReaderGone, Results, prepare

@@ -74,6 +74,11 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
         help="set any option (repeatable)",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the images")
+    parser.add_argument(
+        "--minutes", type=float, metavar="M",
+        help="choose the epochs so that learning and grouping take about M minutes here, by a pace measured first "
+        "(default: about ten minutes, never above thirty)",
+    )  # fmt: skip
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
     parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")

@@ -33,6 +33,7 @@ def _request(options: argparse.Namespace) -> Request:
         "method",
         "recipe",
         "epochs",
+        "minutes",
         "size",
         "device",
         "precision",

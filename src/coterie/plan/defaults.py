@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Image pairs a run looks at unless told otherwise: on a CPU, what two cores do in about twenty minutes at 32 pixels; on
-# a GPU, what the papers' thousand epochs come to.
+# Image pairs a run looks at where no pace was measured, see `plan/budget`: on a CPU, what two cores do in about twenty
+# minutes at 32 pixels; on a GPU, what the papers' thousand epochs come to.
 _PAIRS_ON_CPU = 500_000
 _PAIRS_ON_GPU = 60_000_000
 # Fine-tuning takes large images through large networks, and starts near its end.

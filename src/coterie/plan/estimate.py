@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,22 +13,30 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from coterie.data.base import Outline
 from coterie.data.feeding.augment import Normalisation
+from coterie.data.feeding.features import Features
 from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
-from coterie.methods import method_type
+from coterie.methods import learns, method_type
 from coterie.nn.frozen import frozen
 from coterie.nn.pretrained import Pretrained
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Blueprint
+from coterie.schedule import Progress
+from coterie.train.estep import cluster
 from coterie.train.loop import Loop
 from coterie.train.runtime import choose_runtime
 
 # A step on so many images tells the pace of large networks; small ones are tried on a whole batch.
 _FEW = 8
 _QUICK_SECONDS = 0.05
+# Steps that are tried, for no longer than so many seconds; points that are grouped.
+_STEPS, _SECONDS, _POINTS = 12, 1.5, 2048
+# Images that the monitor looks at.
+_LOOKS = 512
 # Of the page and its pictures, and of what Python and torch take by themselves.
 _PAGE, _PROCESS = 8_000_000, 450_000_000
 
@@ -40,29 +50,100 @@ class Estimate:
     disk: int
 
 
-def estimate(config: RunConfig, outline: Outline, backbones: Sequence[Pretrained]) -> Estimate:
-    """Try a step of a run on images of noise; nothing is written, and no state is left changed."""
+@dataclass(frozen=True)
+class Pace:
+    """What a run takes on this machine whatever its length, by its `epochs`: seconds of one, and those besides."""
+
+    epoch_seconds: float
+    other_seconds: float
+    memory: int
+    disk: int
+
+    def of(self, epochs: int) -> Estimate:
+        """What so many epochs take."""
+        return Estimate(self.other_seconds + epochs * self.epoch_seconds, self.memory, self.disk)
+
+
+def measured(config: RunConfig, outline: Outline, backbones: Sequence[Pretrained], spaces: Sequence[int]) -> Pace:
+    """Try a few steps of a run, on noise; nothing is written, and no state is left changed.
+
+    Args:
+        spaces: widths of the feature spaces, where the source holds them.
+    """
     if method_type(config.method).inputs == "features":
-        seconds = outline.count * sum(_looking(config, each) for each in backbones)
-        weights = sum(_size(each.backbone) for each in backbones)
-        # Images of one size are held at a time.
-        images = outline.count * max((each.channels * each.side**2 for each in backbones), default=0)
-        features = 4 * outline.count * max(1024, sum(cast(int, each.backbone.features) for each in backbones))
-        return Estimate(seconds, _PROCESS + images + weights + features, _PAGE + weights + features)
+        return _on_features(config, outline, backbones, spaces)
     backbone = backbones[0] if backbones else None
     channels = backbone.channels if backbone is not None else outline.bands or (1 if outline.grey else 3)
     shape = (channels, config.data.side, config.data.side)
     images = outline.count * math.prod(shape)
-    pace = _Pace(config, shape, outline, backbone)
-    epochs = config.train.epochs * (outline.count // pace.batch_size * pace.step_seconds + pace.embedding_seconds)
-    embeddings = 4 * pace.features * outline.count
+    trial = _Trial(config, shape, outline, backbone)
+    embeddings = 4 * trial.features * outline.count
     # Weights, their gradients and momenta; the checkpoint holds two of these, the model one.
-    memory = _PROCESS + images + 3 * pace.weights + pace.activations + 3 * embeddings
-    return Estimate(epochs, memory, _PAGE + 3 * pace.weights + embeddings)
+    memory = _PROCESS + images + 3 * trial.weights + trial.activations + 3 * embeddings
+    looks = min(_LOOKS, outline.count) / outline.count * trial.embedding_seconds  # After every epoch, at some.
+    epoch = outline.count // trial.batch_size * trial.step_seconds + trial.expecting_seconds + looks
+    return Pace(epoch, trial.embedding_seconds, memory, _PAGE + 3 * trial.weights + embeddings)
 
 
-class _Pace:
-    """A method's pace on this machine, found by steps on few images, or on a whole batch where they are quick."""
+def _on_features(config: RunConfig, outline: Outline, backbones: Sequence[Pretrained], spaces: Sequence[int]) -> Pace:
+    """The pace of a method on features, which `backbones` make first where the source holds none."""
+    count = outline.count
+    looking = count * sum(_looking(config, each) for each in backbones)
+    weights = sum(_size(each.backbone) for each in backbones)
+    # Images of one size are held at a time.
+    images = count * max((each.channels * each.side**2 for each in backbones), default=0)
+    spaces = [cast(int, each.backbone.features) for each in backbones] or spaces
+    learning = _of_features(config, count, spaces) if learns(config.method) else 0.0
+    features = 4 * count * max(1024, sum(spaces))
+    return Pace(learning, looking, _PROCESS + images + weights + features, _PAGE + weights + features)
+
+
+def _of_features(config: RunConfig, count: int, spaces: Sequence[int]) -> float:
+    """Seconds of an epoch of a method on feature vectors, tried on some of noise."""
+    few = min(count, max(_POINTS, 2 * config.train.batch_size))
+    values = torch.randn(few, sum(spaces), generator=_draw()).numpy()
+    several = tuple(spaces) if len(spaces) > 1 else ()
+    features = Features(values, [str(place) for place in range(few)], spaces=several)
+    runtime = choose_runtime(config.device, config.precision, deterministic=config.deterministic)
+    method = Blueprint(
+        config.method, config.options, config.backbone, features.shape, config.clusters, spaces=several
+    ).build(0)
+    runtime.prepare(method)
+    with runtime.rules():
+        method.begin(torch.from_numpy(features.values).to(runtime.device))
+        assert method.feeding is not None
+        feed = method.feeding.feed(features, batch_size=config.train.batch_size, device=runtime.device, seed=0)
+        train = replace(config.train, epochs=2, warmup_epochs=min(1, config.train.warmup_epochs))
+        loop = Loop(method, feed, train, 0, runtime.device)
+        steps = feed.steps_per_epoch * (1 if hasattr(config.options, "steps_per_epoch") else count / few)
+        return steps * _step_seconds(loop)
+
+
+def _step_seconds(loop: Loop) -> float:
+    """Seconds of a step, the mean of those that come first; the very first warms up."""
+    times: list[float] = []
+
+    def tick() -> None:
+        if loop.device.type == "cuda":
+            torch.cuda.synchronize(loop.device)
+        times.append(time.perf_counter())
+        if len(times) > _STEPS or (len(times) > 2 and times[-1] - times[0] > _SECONDS):
+            raise _Enough
+
+    loop.on_step = tick
+    began = time.perf_counter()
+    with contextlib.suppress(_Enough):
+        loop.maximise(0, None)
+    taken = [after - before for before, after in zip([began, *times], times, strict=False)]
+    return statistics.fmean(taken[1:] or taken)
+
+
+class _Enough(Exception):
+    """Enough steps were tried."""
+
+
+class _Trial:
+    """A method on images, tried by steps on few of noise, or on whole batches where these are quick."""
 
     def __init__(
         self, config: RunConfig, shape: tuple[int, ...], outline: Outline, backbone: Pretrained | None
@@ -79,25 +160,40 @@ class _Pace:
         with self._runtime.rules():
             few = min(_FEW, self.batch_size)
             self.activations = self._kept_by(few) * self.batch_size // few  # This one warms up, too.
-            seconds, count = min(self._try(few), self._try(few)), few
+            seconds, count = self._try(few), few
             if seconds < _QUICK_SECONDS:
-                seconds, count = min(self._try(self.batch_size), self._try(self.batch_size)), self.batch_size
+                seconds, count = self._try(self.batch_size, batches=_STEPS), self.batch_size
             self.step_seconds = seconds * self.batch_size / count
             self.embedding_seconds = outline.count * self._embed(count)
+            self.expecting_seconds = self._expect(outline.count)
 
-    def _try(self, count: int) -> float:
+    def _try(self, count: int, *, batches: int = 2) -> float:
         """Seconds of a step on `count` images, as in the warm-up, which needs no E-step."""
-        images = torch.randint(0, 256, (count, *self._shape), dtype=torch.uint8, generator=_draw())
-        store = Store(images.numpy(), [""] * count)
+        shape = (batches * count, *self._shape)
+        images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=_draw())
+        store = Store(images.numpy(), [""] * len(images))
         feed = ImageFeed(
             store, Normalisation(*store.channel_statistics()), config=self._config.augment, views=self._method.views,
             batch_size=count, device=self._runtime.device, seed=self._config.seed,
         )  # fmt: skip
         train = replace(self._config.train, epochs=2, warmup_epochs=1, batch_size=count, accumulate=1)
-        loop = Loop(self._method, feed, train, self._config.seed, self._runtime.device)
+        return _step_seconds(Loop(self._method, feed, train, self._config.seed, self._runtime.device))
+
+    def _expect(self, count: int) -> float:
+        """Seconds of an E-step on `count` images, if the method asks for one: embedding them and grouping some."""
+        asked = self._method.e_step(Progress(1, 1, 2, 0))
+        if asked is None:
+            return 0.0
+        some = min(count, max(_POINTS, *asked.granularities))
+        # As embeddings are: around centers, and nearly of one length.
+        centers = torch.randn(self._config.clusters, self.features, generator=_draw())
+        noise = torch.randn(some, self.features, generator=_draw())
+        points = centers[torch.arange(some) % len(centers)] + 0.5 * noise
+        points = F.normalize(points, dim=1).to(self._runtime.device)
         began = time.perf_counter()
-        loop.maximise(0, None)
-        return time.perf_counter() - began
+        for n_clusters in asked.granularities:
+            cluster(points, some, n_clusters, asked, torch.Generator(points.device).manual_seed(0))
+        return self.embedding_seconds + (time.perf_counter() - began) * count / some
 
     def _kept_by(self, count: int) -> int:
         """Bytes that a step on `count` images keeps for its backward pass."""
@@ -109,7 +205,7 @@ class _Pace:
             return values
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda values: values):
-            self._try(count)
+            self._try(count, batches=1)
         return sum(kept.values())
 
     def _embed(self, count: int) -> float:

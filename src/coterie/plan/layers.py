@@ -1,7 +1,8 @@
 """All that has a say in a run's settings, in layers: each is made once, and lies over those before it.
 
 Values go by full names, such as `train.epochs`. From below: what the data suggest, what the method wants, the size a
-pretrained backbone wants, the recipe, what the user said, and what this machine makes of the device.
+pretrained backbone wants, the recipe, what the user said, what this machine makes of the device, and the epochs that
+fit into the time there is.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Layers:
     told: Told
     machine: Layer
     backbone: Layer = Layer()
+    time: Layer = Layer()
 
     def seeing(self, backbones: Sequence[Pretrained]) -> Layers:
         """With what opened backbones want of their images: a size, or each its own."""
@@ -135,10 +137,11 @@ def settle(layers: Layers, count: int) -> tuple[RunConfig, dict[str, str]]:
         UsageError: an unknown name, a value out of range, or no number of clusters.
     """
     below, _ = stacked([*layers.data, layers.backbone, layers.told.recipe])
-    values, origins = stacked([*layers.data, layers.backbone, layers.told.recipe, layers.told.user, layers.machine])
+    last = (layers.told.user, layers.machine, layers.time)
+    values, origins = stacked([*layers.data, layers.backbone, layers.told.recipe, *last])
     if "clusters" not in values:
         raise UsageError("say how many clusters to find: -k K")
-    for layer in (_in_proportion(below, layers.told.user), _no_larger(values, count)):
+    for layer in (_in_proportion(below, {**layers.told.user.values, **layers.time.values}), _no_larger(values, count)):
         values, origins = {**values, **layer.values}, origins | dict.fromkeys(layer.values, layer.origin)
     config = read_run_config({section: {} for section in SECTIONS} | nested(values))
     check_backbone(config.backbone)
@@ -210,10 +213,10 @@ def _named(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{section}.{name}": value for name, value in values.items()}
 
 
-def _in_proportion(below: Mapping[str, Any], user: Layer) -> Layer:
-    """The warm-up in proportion to epochs a user chose."""
-    asked = user.values.get("train.epochs")
-    if not isinstance(asked, int) or "train.warmup_epochs" in user.values:
+def _in_proportion(below: Mapping[str, Any], chosen: Mapping[str, Any]) -> Layer:
+    """The warm-up in proportion to epochs that a user or the time there is chose."""
+    asked = chosen.get("train.epochs")
+    if not isinstance(asked, int) or "train.warmup_epochs" in chosen:
         return Layer()
     standard = read(TrainConfig, nested(below).get("train", {}), where="train")
     found = standard.warmup_epochs * max(0, asked) // max(1, standard.epochs)

@@ -14,14 +14,16 @@ from coterie.data.sources import open_source
 from coterie.data.sources.naming import full_name
 from coterie.data.sources.pack import in_spaces
 from coterie.errors import UsageError
-from coterie.methods import method_type
+from coterie.methods import learns, method_type
 from coterie.nn.pretrained import Pretrained, is_pretrained, open_backbones, parts_of
 from coterie.nn.pretrained.naming import tell_twins
 from coterie.nn.pretrained.packages import best_at_hand
-from coterie.plan.estimate import Estimate, estimate
-from coterie.plan.layers import Told, lay, settle, told
+from coterie.plan.budget import MINUTES, asked_for, by_default
+from coterie.plan.estimate import Estimate, Pace, measured
+from coterie.plan.layers import Layer, Told, lay, settle, told
 from coterie.plan.request import Request
 from coterie.plan.words import nested
+from coterie.processes import processes
 from coterie.runs.config import NO_BACKBONE, READING, DataConfig, RunConfig, check_side
 from coterie.surroundings import in_surroundings
 
@@ -52,9 +54,15 @@ class Plan:
         return method_type(self.config.method).inputs == "features"
 
     @cached_property
+    def pace(self) -> Pace:
+        """The run's pace on this machine, measured by a few steps of it."""
+        spaces = self.source.widths if isinstance(self.source, Features) else ()
+        return measured(self.config, self.outline, self.backbones, spaces)
+
+    @property
     def estimate(self) -> Estimate:
-        """What the run will take here, measured on this machine by a step of it."""
-        return estimate(self.config, self.outline, self.backbones)
+        """What the run will take here."""
+        return self.pace.of(self.config.train.epochs)
 
     def settings(self) -> Iterator[tuple[str, Any, str]]:
         """Every setting: its full name, its value, and where that comes from."""
@@ -114,7 +122,52 @@ def plan(
         config, origins = settle(layers.seeing(opened), outline.count)
     opened = _sized(opened, config.data.side)
     _check_words(config, opened)
-    return Plan(config, source, outline, opened, origins, {})
+    decided = Plan(config, source, outline, opened, origins, {})
+    layer = _in_time(decided, request, said, note)
+    if not layer.values:
+        return decided
+    pace = decided.pace
+    config, origins = settle(replace(layers.seeing(opened) if opened else layers, time=layer), outline.count)
+    decided = replace(decided, config=config, origins=origins)
+    decided.__dict__["pace"] = pace  # It does not depend on the epochs.
+    return decided
+
+
+def _in_time(decided: Plan, request: Request, said: Told, note: Callable[[str], None]) -> Layer:
+    """The epochs that fit into the minutes asked for, or into those that a run takes where nobody says how long."""
+    minutes, config = request.minutes, decided.config
+    if minutes is not None and not minutes > 0:
+        raise UsageError(f"--minutes must be above 0, got {minutes:g}")
+    if minutes is not None and "train.epochs" in said.user.values:
+        raise UsageError("--minutes chooses the epochs: leave one of --minutes and --epochs out")
+    if not learns(config.method):
+        if minutes is not None:
+            note(f"{config.method} learns nothing, so there is nothing to choose for --minutes")
+        return Layer()
+    if minutes is None and (said.recipe.origin or "train.epochs" in said.user.values):
+        return Layer()
+    if processes().count > 1:  # A step of several cannot be tried while the others wait.
+        if minutes is not None:
+            raise UsageError("--minutes measures the pace of one process: with several, say --epochs")
+        return Layer()
+    note("measuring the pace of this machine")
+    if minutes is None:
+        return _by_default(decided)
+    epochs = asked_for(decided.pace, minutes)
+    if (least := decided.pace.of(1).seconds / 60) > 1.1 * minutes:
+        note(f"a single epoch and the groups take {least:.1f} minutes here, more than --minutes {minutes:g}")
+    return Layer(f"{minutes:g} minutes on this machine", {"train.epochs": epochs})
+
+
+def _by_default(decided: Plan) -> Layer:
+    """The epochs that fit into what a run takes by default, where these are not those of the number of images."""
+    config = decided.config
+    epochs = by_default(decided.pace, gpu=config.device.startswith("cuda"))
+    if decided.backbones or decided.on_features:
+        epochs = min(epochs, config.train.epochs)  # Few suffice; only what would take long is cut.
+    if epochs == config.train.epochs:
+        return Layer()
+    return Layer(f"default: {MINUTES:g} minutes on this machine", {"train.epochs": epochs})
 
 
 def _looking(said: Told, outline: Outline, note: Callable[[str], None]) -> Told:

@@ -10,7 +10,7 @@ class Request:
     """What a user asked for; None leaves the choice to the recipe or the data.
 
     `settings` are `KEY=VALUE` strings, KEY an option's full name (`train.epochs`) or its last part where that is
-    unambiguous.
+    unambiguous. `minutes` are those that learning and grouping should take here, in place of `epochs`.
     """
 
     source: str
@@ -19,6 +19,7 @@ class Request:
     recipe: str | None = None
     settings: tuple[str, ...] = ()
     epochs: int | None = None
+    minutes: float | None = None
     size: int | None = None
     device: str = "auto"
     precision: str = "auto"

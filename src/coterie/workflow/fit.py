@@ -10,6 +10,7 @@ from typing import Any
 from coterie.config import shortened
 from coterie.errors import UsageError
 from coterie.listener import Listener
+from coterie.methods import learns
 from coterie.plan import Plan, Request, plan
 from coterie.plan.announce import announce
 from coterie.processes import processes
@@ -85,6 +86,8 @@ def _fit_first(
             apart = once(rows, material.counted, folder.once)
             learnt = learn(planned.config, apart, planned.backbones, attempt)
             fitted = group(planned.config, rows, learnt, attempt, material.counted)
+        if request.minutes is not None and not attempt.resuming and learns(planned.config.method):
+            _tell_time(request.minutes, fitted.seconds, planned.estimate.seconds, listener)
         summary = write(planned, rows, fitted, attempt)
         tracking.conclude(summary)
     clear(folder)
@@ -140,6 +143,15 @@ def _check_agreed(planned: Plan, folder: RunFolder) -> None:
 
 def _short(value: Any) -> Any:
     return shortened(value) if isinstance(value, list) else value
+
+
+def _tell_time(minutes: float, seconds: float, expected: float, listener: Listener) -> None:
+    """Say where learning and grouping took another time than was asked for, and by how much the pace differed."""
+    if abs(seconds / 60 - minutes) > 0.1 * minutes:
+        listener.note(
+            f"learning and grouping took {seconds / 60:.1f} minutes, not {minutes:g}: {seconds / expected:.2f} times "
+            "what the pace measured before made of these epochs, as when others use the machine"
+        )
 
 
 @contextlib.contextmanager
