@@ -53,7 +53,7 @@ def test_a_run_leaves_everything_behind(run: Path) -> None:
     }  # fmt: skip
     summary = json.loads((run / "summary.json").read_text())
     assert {"method", "images", "clusters", "seconds", "device", "versions", "acc", "nmi", "ari"} <= summary.keys()
-    assert (summary["method"], summary["images"], summary["clusters"]) == ("propos", 60, 3)
+    assert (summary["method"], summary["images"], summary["clusters"]) == ("simclr", 60, 3)
     assert {"acc", "nmi", "ari"} <= summary["baseline"].keys()
     assert all(0 <= summary[name] <= 1 for name in ("acc", "nmi"))
     with (run / "assignments.csv").open() as stream:
@@ -227,7 +227,10 @@ def test_bad_sources(tmp_path: Path, pack: Path, capsys: pytest.CaptureFixture[s
         (["-k", "3", "--recipe", "missing.yaml"], "no recipe file"),
         (["-k", "3", "--set", "epoch=3"], "did you mean 'epochs'"),
         (["-k", "3", "--set", "train.epoch=3"], "did you mean 'train.epochs'"),
-        (["-k", "3", "--set", "momentum=0.9"], "say which one: train.momentum or options.momentum"),
+        (
+            ["-k", "3", "--method", "propos", "--set", "momentum=0.9"],
+            "say which one: train.momentum or options.momentum",
+        ),
         (["-k", "3", "--set", "epochs"], "wants KEY=VALUE"),
         (["-k", "3", "--set", "epochs=few"], "'train.epochs' wants int"),
         (["-k", "3", "--set", "epochs={"], "not a value YAML can read"),

@@ -5,26 +5,26 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from coterie.bench.base import Result
-from coterie.evaluate.agreement import Evaluation
-from coterie.evaluate.choose_k import Choice
-from coterie.evaluate.probe import ProbeScores
-from coterie.evaluate.reliability import Reliability
-from coterie.evaluate.stability import Stability
 from coterie.files import to_json
-from coterie.plan import Plan
-from coterie.plan.announce import as_json as plan_as_json
-from coterie.plan.announce import short, takes
 from coterie.runs.words import checked_words
 from coterie.streams import Results
 from coterie.text import in_one_line, printable
-from coterie.workflow.apply import Applied
+
+if TYPE_CHECKING:  # What is printed brings its own; the names alone would load torch and scikit-learn.
+    from coterie.bench.base import Result
+    from coterie.evaluate.agreement import Evaluation
+    from coterie.evaluate.choose_k import Choice
+    from coterie.evaluate.probe import ProbeScores
+    from coterie.evaluate.reliability import Reliability
+    from coterie.evaluate.stability import Stability
+    from coterie.plan import Plan
+    from coterie.workflow.apply import Applied
 
 # Results are never cut to a terminal's width, which programs that pass them on may even say is none.
 _WIDE = 10_000
@@ -191,6 +191,9 @@ def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None
 
 def print_plan(plan: Plan, out: Console, *, as_json: bool) -> None:
     """Every setting with its origin, and what the run would take."""
+    from coterie.plan.announce import as_json as plan_as_json
+    from coterie.plan.announce import short, takes
+
     if as_json:
         _print_json(plan_as_json(plan), out)
         return

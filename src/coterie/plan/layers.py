@@ -22,6 +22,7 @@ from coterie.nn.pretrained.known import KNOWN
 from coterie.nn.pretrained.naming import full_name
 from coterie.plan.defaults import (
     default_augmentation,
+    default_method,
     default_options,
     default_side,
     default_train,
@@ -104,7 +105,8 @@ def told(request: Request) -> Told:
     recipe.pop("data.source", None)
     if request.method not in (None, recipe.get("method")):
         recipe = {name: value for name, value in recipe.items() if not name.startswith("options.")}
-    method = str(request.method or recipe.get("method", "propos"))
+    gpu = request.device != "cpu" and choose_runtime(request.device or "auto").device.type != "cpu"
+    method = str(request.method or recipe.get("method") or default_method(gpu=gpu))
     method_type(method)
     asked = asked_values(request, method)
     if isinstance(asked.get("backbone"), str):
@@ -121,7 +123,7 @@ def lay(request: Request, said: Told, outline: Outline) -> Layers:
     """
     asked = {name: str(said.get(name, "auto")) for name in ("device", "precision")}
     runtime = choose_runtime(asked["device"], asked["precision"])
-    data = (Layer("default", {"method": "propos", "seed": 0}), *_of_images(said, outline, runtime), said.photographs)
+    data = (Layer("default", {"method": said.method, "seed": 0}), *_of_images(said, outline, runtime), said.photographs)
     if not said.recipe.origin:  # A recipe stands on the papers' defaults.
         data += _of_method(said, outline, runtime)
     user = {"data.source": request.source, **said.user.values}
@@ -196,7 +198,7 @@ def _of_method(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
     """What so many images suggest, and what the method's paper states, as far as a short run can follow it."""
     kind, gpu = method_type(said.method), runtime.device.type != "cpu"
     on_features, states = kind.inputs == "features", kind.train_defaults
-    options = {} if on_features else default_options(method_options(said.method), outline.count, gpu=gpu)
+    options = {} if on_features else default_options(said.method, method_options(said.method), outline, gpu=gpu)
     pretrained = is_pretrained(str(said.get("backbone", ""))) and not on_features
     short = short_run(str(states.get("optimizer")), on_features=on_features, gpu=gpu) if learns(said.method) else {}
     if learns(said.method):
