@@ -137,14 +137,14 @@ def test_guarded_text_is_no_formula_and_comes_back(text: str) -> None:
         assert part[:1] not in ("=", "+", "-", "@")
 
 
-@given(st.lists(st.tuples(CELLS, CELLS), min_size=1))
+@given(st.lists(st.tuples(CELLS.filter(str.strip), CELLS), min_size=1))
 def test_tables_come_back(rows: list[tuple[str, str]]) -> None:
     path = Path("table.csv")
     written = to_csv(["key", "label"], rows)
 
     class Held:
-        def open(self, **_: object) -> io.StringIO:
-            return io.StringIO(written, newline="")
+        def read_bytes(self) -> bytes:
+            return written.encode()
 
         def __str__(self) -> str:
             return str(path)
