@@ -94,7 +94,9 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def coerce(value: Any, hint: Any, *, where: str) -> Any:
     """`value` as the type `hint` wants it, where that loses nothing; otherwise a UsageError."""
-    value = value if dataclasses.is_dataclass(value) else plain(value)
+    # What holds others is gone through as the hint says: a few hundred bytes of YAML may hold more than memory does.
+    if not isinstance(value, (Mapping, list, tuple)) and not dataclasses.is_dataclass(value):
+        value = plain(value)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
