@@ -57,7 +57,7 @@ def test_groups_of_a_mixture_go_along(name: str, blobs: tuple, tmp_path: Path) -
     clusterer = Clusterer(3, method=name, epochs=2, options=settings, device="cpu", precision="float32").fit(blobs[0])
     groups = clusterer.model_.groups
     assert not groups.by_head
-    assert not torch.allclose(groups.rule.slopes, groups.centers.T)
+    assert groups.rule.axes is not None
     clusterer.export(onnx=tmp_path / "model.onnx")
     agree(clusterer, outputs(tmp_path / "model.onnx", blobs[0][:, None]))
     clusterer.save(tmp_path / "saved")

@@ -169,7 +169,7 @@ def test_launchers_are_recognised() -> None:
         "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "40007",
         "SLURM_STEP_NODELIST": "gpu[03-04]",
     }  # fmt: skip
-    assert launched(srun) == Launch(5, 8, 1, "gpu03", 20_007)
+    assert launched(srun) == Launch(5, 8, 1, "gpu03", 20_007, "SLURM_STEP_NUM_TASKS")
     with pytest.raises(UsageError, match="launcher"):
         launched({"WORLD_SIZE": "two", "RANK": "0"})
 

@@ -68,9 +68,10 @@ def assign(points: Tensor, norms: Tensor, centers: Tensor, before: Assignment | 
 
 def _together(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, Tensor]:
     """`totals` of all restarts (R, N) in one product."""
+    points = wide(points)
     members = points.new_zeros(len(labels), n_clusters, len(points)).scatter_(1, labels.unsqueeze(1), 1)
     counts = members.sum(dim=2).long()
-    return (members.flatten(0, 1) @ points).double().view(*counts.shape, -1), counts
+    return (members.flatten(0, 1) @ points).unflatten(0, counts.shape), counts
 
 
 def _moved(points: Tensor, labels: Tensor, before: Assignment, restart: int) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.cluster.seeding import plus_plus
+from coterie.devices import wide
 
 # Numbers of the points that a pass holds for all its problems: few enough for a processor's caches.
 _HELD = 1 << 18
@@ -49,11 +50,11 @@ def kmeans_many(
     rest = tol * (norms / sets.shape[1] - sets.mean(dim=1).square().sum(dim=1)).clamp(min=0) / width
     owner = torch.arange(n_sets, device=sets.device).repeat_interleave(n_init)
     at_once = max(1, _HELD // points[0].numel())
-    ends, inertia = centers.flatten(0, 1).clone(), norms[owner].double()
+    ends, inertia = centers.flatten(0, 1).clone(), wide(norms[owner])
     for start in range(0, len(owner), at_once):
         part = slice(start, start + at_once)
         ends[part] = _iterate(points, owner[part], ends[part], rest[owner[part]], spherical, max_iter)
-        inertia[part] += _scores(points[owner[part]], ends[part]).amin(dim=1).double().sum(dim=1)
+        inertia[part] += _scores(points[owner[part]], ends[part]).amin(dim=1).to(inertia).sum(dim=1)
     least, best = inertia.view(n_sets, n_init).min(dim=1)
     chosen = ends[torch.arange(n_sets, device=sets.device) * n_init + best]
     return ManyResult(_scores(points, chosen).argmin(dim=1), chosen, least.clamp(min=0))

@@ -229,7 +229,7 @@ def _in_spaces(source: Source, config: RunConfig) -> Source:
 def _check_kind(source: Source, config: RunConfig) -> None:
     """Raise a UsageError if the method cannot learn from what the source holds, or into so many clusters."""
     check_enough(len(source.keys), config.clusters)
-    if not isinstance(source, Features):
+    if not isinstance(source, Features) and (config.data.side or len(parts_of(config.backbone)) == 1):
         check_side(config.data.side)
     method, on_features = config.method, method_type(config.method).inputs == "features"
     if isinstance(source, Features):

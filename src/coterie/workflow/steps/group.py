@@ -16,6 +16,7 @@ from coterie.cluster.kmeans import Metric, kmeans
 from coterie.cluster.spaces import in_spaces
 from coterie.data.base import Rows
 from coterie.data.feeding.features import Features
+from coterie.devices import widest
 from coterie.errors import CoterieError
 from coterie.failures import translating
 from coterie.methods import Method, learns
@@ -117,11 +118,14 @@ def _ways(embedded: Embedded, config: RunConfig, method: Method) -> tuple[Way, W
     )
     if config.groups == "own" or (config.groups == "auto" and method.inputs == "features"):
         return own, own
-    draw = generator(embeddings.device, config.seed, "ways")
-    return choose_way(
-        embeddings, own, config.clusters, metric=metric, mixture=config.groups == "mixture", generator=draw,
-        group=processes(),
+    # Where a device lacks float64 it is the CPU that chooses.
+    among = embeddings if widest(embeddings.device) == torch.float64 else embeddings.cpu()
+    way, judged = choose_way(
+        among, replace(own, labels=own.labels.to(among.device)), config.clusters, metric=metric,
+        mixture=config.groups == "mixture", generator=generator(among.device, config.seed, "ways"), group=processes(),
     )  # fmt: skip
+    own = replace(judged, labels=own.labels)
+    return (own if way is judged else replace(way, labels=way.labels.to(embeddings.device))), own
 
 
 def _told(way: Way, own: Way) -> str:
