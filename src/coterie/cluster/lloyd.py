@@ -71,7 +71,7 @@ def _together(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, 
     points = wide(points)
     members = points.new_zeros(len(labels), n_clusters, len(points)).scatter_(1, labels.unsqueeze(1), 1)
     counts = members.sum(dim=2).long()
-    return (members.flatten(0, 1) @ points).unflatten(0, counts.shape), counts
+    return (members.flatten(0, 1) @ points).view(*counts.shape, -1), counts
 
 
 def _moved(points: Tensor, labels: Tensor, before: Assignment, restart: int) -> tuple[Tensor, Tensor]:
