@@ -62,7 +62,7 @@ def test_a_run_leaves_everything_behind(run: Path) -> None:
     assert [row["key"] for row in rows] == [f"{place:06d}" for place in range(60)]
     assert all(0 <= float(row["confidence"]) <= 1 and row["outlier"] in "01" for row in rows)
     assert sum(summary["cluster_sizes"]) == 60
-    assert np.load(run / "embeddings.npy", allow_pickle=False).shape == (60, 8)
+    assert np.load(run / "embeddings.npy", allow_pickle=False).shape == (60, 128)
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [epoch["epoch"] for epoch in epochs] == [1, 2]
     torch.load(run / "checkpoint.pt", weights_only=True)

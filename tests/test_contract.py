@@ -99,7 +99,7 @@ def test_on_images_what_the_checks_ask_of_matrices(blobs: tuple) -> None:
     np.testing.assert_allclose(clusterer.transform(images[:7]), whole[:7], atol=0.02)  # The encoder is in bfloat16.
     again = pickle.loads(pickle.dumps(clusterer))
     assert np.array_equal(again.predict(images), found)
-    assert clusterer.get_feature_names_out().tolist() == [f"clusterer{place}" for place in range(8)]
+    assert clusterer.get_feature_names_out().tolist() == [f"clusterer{place}" for place in range(whole.shape[1])]
 
 
 def test_pipelines(blobs: tuple) -> None:
@@ -197,7 +197,7 @@ def test_data_frames_of_features_where_pandas_is_there() -> None:
     assert np.array_equal(fitted.predict(frame), fitted.labels_)
     with pytest.raises(ValueError, match="feature names should match"):
         fitted.predict(frame[["b", "a"]])
-    with pytest.raises(ValueError, match="propos learns from images, and this source holds features"):
+    with pytest.raises(ValueError, match="simclr learns from images, and this source holds features"):
         on_images().fit(frame)
 
 

@@ -23,7 +23,19 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images[kinds == 1, 5:] += 200
     np.savez(here / "images.npz", images=images.astype(np.uint8), labels=kinds)
     intruders.grown(here / "bomb", 17 << 24)
-    arguments = ["fit", str(here / "images.npz"), "-k", "2", "--epochs", "1", "--out", str(here / "run"), "--quiet"]
+    arguments = [
+        "fit",
+        str(here / "images.npz"),
+        "-k",
+        "2",
+        "--method",
+        "propos",
+        "--epochs",
+        "1",
+        "--out",
+        str(here / "run"),
+        "--quiet",
+    ]
     settings = ["hidden=16", "projection=8", "batch_size=20"]
     assert main(arguments + [part for one in settings for part in ("--set", one)]) == 0
     return here

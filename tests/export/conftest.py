@@ -33,6 +33,8 @@ def run(photos: Path) -> Path:
         str(photos),
         "-k",
         "2",
+        "--method",
+        "propos",
         "--epochs",
         "1",
         "--size",

@@ -27,8 +27,16 @@ def command(tmp_path: Path) -> list[str]:
     for place in range(60):
         images[place, 2 * (place % 3) : 2 * (place % 3) + 3, :, place % 3] += 190
     np.savez(tmp_path / "pack.npz", images=images.astype(np.uint8))
-    given = ["fit", str(tmp_path / "pack.npz"), "-k", "3", "--epochs", "4", "--device", "cpu", "--precision", "float32"]
-    return [*given, "--quiet", *(part for setting in SETTINGS for part in ("--set", setting))]
+    given = ["fit", str(tmp_path / "pack.npz"), "-k", "3", "--method", "propos", "--epochs", "4"]
+    return [
+        *given,
+        "--device",
+        "cpu",
+        "--precision",
+        "float32",
+        "--quiet",
+        *(part for setting in SETTINGS for part in ("--set", setting)),
+    ]
 
 
 def without_end(command: list[str]) -> list[str]:

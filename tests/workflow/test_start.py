@@ -237,7 +237,7 @@ def test_a_run_to_start_from(backbone: str, dinov2: Path, photo_folder: Path, tm
     first, second = tmp_path / "first", tmp_path / "second"
     backbone = f"hf:{dinov2}" if backbone == "hf:" else backbone
     learn = ["--epochs", "1", "--set", "hidden=16", "--set", "batch_size=12", "--backbone", backbone, "--size", "28"]
-    assert fit(photo_folder, first, *learn) == 0
+    assert fit(photo_folder, first, "--method", "propos", *learn) == 0
     assert fit(photo_folder, second, "--method", "kmeans", "--backbone", str(first)) == 0
     begun, then = (load(run).model_ for run in (first, second))
     (frozen,) = then.backbones

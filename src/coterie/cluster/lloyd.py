@@ -14,8 +14,6 @@ from coterie.processes import ALONE, Processes
 
 # Points summed in their own precision before they are added to the total.
 _BLOCK = 1 << 16
-# Restarts × clusters × points up to which the sums are one product: calls cost more than such little arithmetic.
-_SMALL = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -55,23 +53,12 @@ def assign(points: Tensor, norms: Tensor, centers: Tensor, before: Assignment | 
     for part, least, index in nearest(points, centers):
         labels[:, part] = index.T
         distances[:, part] = least.T + norms[part]
-    if labels.numel() * n_clusters <= _SMALL:
-        sums, counts = _together(points, labels, n_clusters)
-    else:
-        members = [
-            totals(points, own, n_clusters) if before is None else _moved(points, own, before, place)
-            for place, own in enumerate(labels)
-        ]
-        sums, counts = (torch.stack(parts) for parts in zip(*members, strict=True))
+    members = [
+        totals(points, own, n_clusters) if before is None else _moved(points, own, before, place)
+        for place, own in enumerate(labels)
+    ]
+    sums, counts = (torch.stack(parts) for parts in zip(*members, strict=True))
     return Assignment(labels, distances.clamp_(min=0), sums, counts)
-
-
-def _together(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, Tensor]:
-    """`totals` of all restarts (R, N) in one product."""
-    points = wide(points)
-    members = points.new_zeros(len(labels), n_clusters, len(points)).scatter_(1, labels.unsqueeze(1), 1)
-    counts = members.sum(dim=2).long()
-    return (members.flatten(0, 1) @ points).view(*counts.shape, -1), counts
 
 
 def _moved(points: Tensor, labels: Tensor, before: Assignment, restart: int) -> tuple[Tensor, Tensor]:
