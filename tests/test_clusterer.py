@@ -25,7 +25,7 @@ def fitted(blobs: tuple) -> Clusterer:
 
 def test_fit_predict_transform(fitted: Clusterer, blobs: tuple) -> None:
     assert fitted.labels_.shape == fitted.confidence_.shape == fitted.outliers_.shape == (60,)
-    assert fitted.embeddings_.shape == (60, 8)
+    assert fitted.embeddings_.shape == (60, 128)
     assert set(fitted.labels_.tolist()) <= {0, 1, 2}
     assert np.array_equal(fitted.predict(blobs[0]), fitted.labels_)
     np.testing.assert_allclose(fitted.transform(blobs[0]), fitted.embeddings_, atol=0.02)

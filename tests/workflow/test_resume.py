@@ -24,7 +24,7 @@ def command(tmp_path: Path) -> list[str]:
     images = rng.integers(0, 255, (120, 12, 12, 3), dtype=np.uint8)
     np.savez(tmp_path / "pack.npz", images=images)
     settings = ["epochs=6", "warmup_epochs=1", "hidden=16", "projection=8", "batch_size=40"]
-    return ["fit", str(tmp_path / "pack.npz"), "-k", "3", "--device", "cpu", "--quiet"] + [
+    return ["fit", str(tmp_path / "pack.npz"), "-k", "3", "--method", "propos", "--device", "cpu", "--quiet"] + [
         part for setting in settings for part in ("--set", setting)
     ]
 
@@ -71,7 +71,7 @@ INSIDE = {"checkpoint": 8, "rename": 2, "e-step": 6, "embedding": 5, "metrics": 
 def test_killed_fifty_times(tmp_path: Path) -> None:
     """At certain places in an order drawn from a seed, and at random times; the last ones while results are written."""
     settings = ["epochs=360", "warmup_epochs=20", "hidden=32", "projection=16", "batch_size=60", "embed_batch=100"]
-    command = ["fit", str(striped(tmp_path)), "-k", "3", "--device", "cpu", "--quiet"]
+    command = ["fit", str(striped(tmp_path)), "-k", "3", "--method", "propos", "--device", "cpu", "--quiet"]
     command += [part for setting in settings for part in ("--set", setting)]
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert main([*command, "--out", str(whole)]) == 0
