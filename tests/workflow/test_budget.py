@@ -59,9 +59,12 @@ def test_minutes_become_epochs_and_a_warm_up_in_the_plan(photo_folder: Path, mon
 
 
 def test_without_a_word_a_run_takes_ten_minutes(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paced(monkeypatch, 6.0)
+    paced(monkeypatch, 3.0)
     found = plan(Request(str(photo_folder), 2, settings=TINY, device="cpu"))
-    assert _by_default(found).values == {"train.epochs": 100}
+    assert _by_default(found).values == {"train.epochs": 200}
+    paced(monkeypatch, 60.0)
+    found = plan(Request(str(photo_folder), 2, settings=TINY, device="cpu"))
+    assert _by_default(found).values == {"train.epochs": 134}  # A third of what their number suggests, at the least.
     paced(monkeypatch, 0.001)
     assert not _by_default(found).values  # As many as so few images profit from.
 

@@ -77,7 +77,7 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes", type=float, metavar="M",
         help="choose the epochs so that learning and grouping take about M minutes here, by a pace measured first "
-        "(default: about ten minutes, never above thirty)",
+        "(default: about ten minutes)",
     )  # fmt: skip
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")

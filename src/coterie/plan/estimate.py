@@ -30,9 +30,9 @@ from coterie.train.estep import cluster
 from coterie.train.loop import Loop
 from coterie.train.runtime import choose_runtime
 
-# A step on so many images tells the pace of large networks; small ones are tried on a whole batch.
+# A step on so many images tells the pace where whole batches would take so long, by that; others are tried on these.
 _FEW = 8
-_QUICK_SECONDS = 0.05
+_LONG_SECONDS = 20.0
 # Steps that are tried, for no longer than so many seconds; points that are grouped.
 _STEPS, _SECONDS, _POINTS = 12, 1.5, 2048
 # Images that the monitor looks at.
@@ -120,7 +120,7 @@ def _of_features(config: RunConfig, count: int, spaces: Sequence[int]) -> float:
 
 
 def _step_seconds(loop: Loop) -> float:
-    """Seconds of a step, the mean of those that come first; the very first warms up."""
+    """Seconds of a step, the mean of the faster half of the first: what else a machine does slows some, speeds none."""
     times: list[float] = []
 
     def tick() -> None:
@@ -135,7 +135,7 @@ def _step_seconds(loop: Loop) -> float:
     with contextlib.suppress(_Enough):
         loop.maximise(0, None)
     taken = [after - before for before, after in zip([began, *times], times, strict=False)]
-    return statistics.fmean(taken[1:] or taken)
+    return statistics.fmean(sorted(taken)[: (len(taken) + 1) // 2])
 
 
 class _Enough(Exception):
@@ -160,8 +160,8 @@ class _Trial:
         with self._runtime.rules():
             few = min(_FEW, self.batch_size)
             self.activations = self._kept_by(few) * self.batch_size // few  # This one warms up, too.
-            seconds, count = self._try(few), few
-            if seconds < _QUICK_SECONDS:
+            seconds, count = min(self._try(few), self._try(few)), few
+            if seconds * self.batch_size / few < _LONG_SECONDS:
                 seconds, count = self._try(self.batch_size, batches=_STEPS), self.batch_size
             self.step_seconds = seconds * self.batch_size / count
             self.embedding_seconds = outline.count * self._embed(count)

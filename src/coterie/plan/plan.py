@@ -165,6 +165,9 @@ def _by_default(decided: Plan) -> Layer:
     epochs = by_default(decided.pace, gpu=config.device.startswith("cuda"))
     if decided.backbones or decided.on_features:
         epochs = min(epochs, config.train.epochs)  # Few suffice; only what would take long is cut.
+    else:
+        # What else a machine does can make the first steps many times as slow as those that follow.
+        epochs = max(epochs, -(-config.train.epochs // 3))
     if epochs == config.train.epochs:
         return Layer()
     return Layer(f"default: {MINUTES:g} minutes on this machine", {"train.epochs": epochs})
