@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -55,6 +55,13 @@ class Groups:
     def metric(self) -> Metric:
         """How embeddings are compared."""
         return self.rule.metric
+
+    def on(self, device: torch.device) -> Groups:
+        """The same on another device."""
+        score = self.outlier_score
+        parts = {field.name: getattr(score, field.name).to(device) for field in fields(score)}
+        centers, concentration = self.centers.to(device), self.concentration.to(device)
+        return Groups(centers, self.rule.to(centers), concentration, OutlierScore(**parts), self.by_head)
 
     def assign(self, embeddings: Tensor, features: Tensor, head: Tensor | None = None) -> Grouping:
         """Group images by their embeddings (n, d), the encoder's features (n, F), and what the `head` says (n, K)."""

@@ -19,12 +19,13 @@ from coterie.nn.pretrained import Pretrained, is_pretrained, open_backbones, par
 from coterie.nn.pretrained.naming import tell_twins
 from coterie.nn.pretrained.packages import best_at_hand
 from coterie.plan.budget import MINUTES, asked_for, by_default
+from coterie.plan.checks import check_backbones, check_kind, check_words
 from coterie.plan.estimate import Estimate, Pace, measured
-from coterie.plan.layers import Layer, Told, lay, settle, told
+from coterie.plan.layers import Layer, Layers, Told, lay, settle, told
 from coterie.plan.request import Request
 from coterie.plan.words import nested
 from coterie.processes import processes
-from coterie.runs.config import NO_BACKBONE, READING, DataConfig, RunConfig, check_side
+from coterie.runs.config import READING, DataConfig, RunConfig
 from coterie.surroundings import in_surroundings
 
 
@@ -103,31 +104,32 @@ def plan(
     if saved is None and not said.of_learning:
         said = _looking(said, outline, note)
     layers = lay(request, said, outline)
-    config, origins = settle(layers, outline.count)
+    config, _ = settle(layers, outline.count)
     if saved is not None:
         opened = () if finished else reopened(saved, note)
         source = _in_spaces(source, saved)
         # Whoever moved the images says where they are now; that they are the same is checked when they are read.
         saved = replace(saved, data=replace(saved.data, source=request.source))
         return Plan(saved, source, outline, opened, {}, _differing(saved, config, said))
-    _check_kind(source, config)
-    source = _in_spaces(source, config)
-    opened = _open(config.backbone, said.get("data.side"), note)
-    if len(opened) > 1 and method_type(config.method).inputs == "images":
-        raise UsageError(
-            f"{config.method} trains its backbone, and --backbone {config.backbone} names {len(opened)}: name one, or "
-            "a method on features, such as --method kmeans or turtle"
-        )
-    if opened:
-        config, origins = settle(layers.seeing(opened), outline.count)
+    check_kind(source, config)
+    return _decided(layers, _in_spaces(source, config), outline, request, note)
+
+
+def _decided(layers: Layers, source: Source, outline: Outline, request: Request, note: Callable[[str], None]) -> Plan:
+    """The plan of a run that begins: what its backbones want of the images, and how long it may take."""
+    config, _ = settle(layers, outline.count)
+    opened = _open(config.backbone, layers.told.get("data.side"), note)
+    check_backbones(config, opened)
+    layers = layers.seeing(opened)
+    config, origins = settle(layers, outline.count)
     opened = _sized(opened, config.data.side)
-    _check_words(config, opened)
+    check_words(config, opened)
     decided = Plan(config, source, outline, opened, origins, {})
-    layer = _in_time(decided, request, said, note)
+    layer = _in_time(decided, request, layers.told, note)
     if not layer.values:
         return decided
     pace = decided.pace
-    config, origins = settle(replace(layers.seeing(opened) if opened else layers, time=layer), outline.count)
+    config, origins = settle(replace(layers, time=layer), outline.count)
     decided = replace(decided, config=config, origins=origins)
     decided.__dict__["pace"] = pace  # It does not depend on the epochs.
     return decided
@@ -186,12 +188,6 @@ def _looking(said: Told, outline: Outline, note: Callable[[str], None]) -> Told:
     return said
 
 
-def check_enough(images: int, clusters: int) -> None:
-    """Raise a UsageError where there are fewer images than clusters."""
-    if images < clusters:
-        raise UsageError(f"{images} image{'s' * (images != 1)} cannot form {clusters} clusters: lower -k or add images")
-
-
 def _reading(said: Told, request: Request) -> dict[str, Any]:
     """How the source is to be read: keyword arguments of `open_source`."""
     values = nested({**said.recipe.values, **said.user.values}).get("data", {})
@@ -227,38 +223,6 @@ def _in_spaces(source: Source, config: RunConfig) -> Source:
     if not isinstance(source, Features):
         raise UsageError("option 'data.spaces' goes with a source of features: of images, every backbone makes a space")
     return in_spaces(source, config.data.spaces, "option 'data.spaces'")
-
-
-def _check_kind(source: Source, config: RunConfig) -> None:
-    """Raise a UsageError if the method cannot learn from what the source holds, or into so many clusters."""
-    check_enough(len(source.keys), config.clusters)
-    if not isinstance(source, Features) and (config.data.side or len(parts_of(config.backbone)) == 1):
-        check_side(config.data.side)
-    method, on_features = config.method, method_type(config.method).inputs == "features"
-    if isinstance(source, Features):
-        if not on_features:
-            raise UsageError(
-                f"{method} learns from images, and this source holds features: use "
-                "--method lnscc, kmeans or another on features"
-            )
-        if config.backbone != NO_BACKBONE:
-            raise UsageError("--backbone makes features of images, and this source holds features already")
-    elif on_features and config.backbone == NO_BACKBONE:
-        raise UsageError(
-            f"{method} groups features: with images, say what makes them by --backbone hf:NAME, timm:NAME, a file of "
-            "weights or a run, several joined by +; or give an .npz with `features`"
-        )
-
-
-def _check_words(config: RunConfig, backbones: tuple[Pretrained, ...]) -> None:
-    """Raise a UsageError where words are given that nothing can read."""
-    on_features = method_type(config.method).inputs == "features"
-    if not config.words or (on_features and any(each.reader for each in backbones)):
-        return
-    raise UsageError(
-        f"--words are read by a CLIP that is taken as it is, and {config.method} on {config.backbone} is none: add "
-        "--method kmeans --backbone hf:openai/clip-vit-base-patch32, or leave --words out"
-    )
 
 
 def _differing(saved: RunConfig, wanted: RunConfig, said: Told) -> dict[str, tuple[Any, Any]]:

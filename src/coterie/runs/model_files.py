@@ -10,6 +10,7 @@ from torch import Tensor
 
 import coterie
 from coterie.cluster.groups import Groups
+from coterie.cluster.kmeans import Metric
 from coterie.cluster.outliers import OutlierScore
 from coterie.cluster.rules import Rule
 from coterie.config import coerce, plain, read
@@ -84,27 +85,12 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     """
     description = read_description(folder)
     try:
-        values = {"architecture": None, "spaces": [], **description}
-        values = {name: values[name] for name in Blueprint.__dataclass_fields__}
-        check_shape(values["shape"])
-        options = read(method_type(values["method"]).Config, values["options"], where="options")
-        blueprint = read(Blueprint, {**values, "options": options})
-        if blueprint.spaces:
-            check_spaces(blueprint.spaces, blueprint.shape[0], "its description")
+        blueprint = _blueprint(description)
         given = description["normalisation"]
         normalisation = None if given is None else read(Normalisation, given)
         tensors = safetensors.torch.load_file(folder / WEIGHTS)
-        parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
-        rule = {name: tensors.pop(f"rule.{name}") for name in _RULE}
-        outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
-        if len(parts["centers"]) != blueprint.clusters:
-            raise ValueError(f"{len(parts['centers'])} centers for {blueprint.clusters} clusters")
-        if "rule.axes" in tensors:
-            rule["axes"] = tensors.pop("rule.axes")
-        _check_rule(rule, parts["centers"])
-        by_head = description["by_head"]
-        if not isinstance(by_head, bool):
-            raise ValueError("by_head is neither true nor false")
+        metric = method_type(blueprint.method).metric
+        groups = _groups(tensors, blueprint.clusters, metric, by_head=description["by_head"])
         weights = {name.removeprefix("method."): value for name, value in tensors.items()}
         check_fits(blueprint.build, weights)
         method = blueprint.build()
@@ -120,13 +106,36 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
     runtime = choose_runtime(device, chosen)
     runtime.prepare(method)
     method.eval()
-    outlier_score = OutlierScore(**{name: part.to(runtime.device) for name, part in outliers.items()})
-    parts = {name: part.to(runtime.device) for name, part in parts.items()}
-    deciding = Rule(**{name: part.to(runtime.device) for name, part in rule.items()}, metric=method.metric)
-    groups = Groups(**parts, rule=deciding, outlier_score=outlier_score, by_head=by_head)
     frozen = method.inputs == "features" and blueprint.backbone != NO_BACKBONE
     backbones = _backbones(folder, blueprint) if frozen else ()
-    return Model(blueprint, method, normalisation, groups, chosen, backbones, scale, words)
+    return Model(blueprint, method, normalisation, groups.on(runtime.device), chosen, backbones, scale, words)
+
+
+def _blueprint(description: dict[str, Any]) -> Blueprint:
+    """How the networks are built, out of what an untrusted file says."""
+    values = {"architecture": None, "spaces": [], **description}
+    values = {name: values[name] for name in Blueprint.__dataclass_fields__}
+    check_shape(values["shape"])
+    options = read(method_type(values["method"]).Config, values["options"], where="options")
+    blueprint = read(Blueprint, {**values, "options": options})
+    if blueprint.spaces:
+        check_spaces(blueprint.spaces, blueprint.shape[0], "its description")
+    return blueprint
+
+
+def _groups(tensors: dict[str, Tensor], clusters: int, metric: Metric, *, by_head: object) -> Groups:
+    """The groups among tensors read, which are taken out of them; a ValueError where they do not fit each other."""
+    parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
+    rule = {name: tensors.pop(f"rule.{name}") for name in _RULE}
+    outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
+    if len(parts["centers"]) != clusters:
+        raise ValueError(f"{len(parts['centers'])} centers for {clusters} clusters")
+    if "rule.axes" in tensors:
+        rule["axes"] = tensors.pop("rule.axes")
+    _check_rule(rule, parts["centers"])
+    if not isinstance(by_head, bool):
+        raise ValueError("by_head is neither true nor false")
+    return Groups(**parts, rule=Rule(**rule, metric=metric), outlier_score=OutlierScore(**outliers), by_head=by_head)
 
 
 def _backbones(folder: Path, blueprint: Blueprint) -> tuple[Pretrained, ...]:

@@ -19,7 +19,6 @@ from coterie.data.reading.cache import read_images
 from coterie.data.reading.depth import Scale
 from coterie.data.reading.ingest import allocate
 from coterie.data.reading.store import Store, part_of
-from coterie.data.sources.kinds import unread
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.listener import Listener
 from coterie.methods import method_type
@@ -27,10 +26,9 @@ from coterie.nn.pretrained import Pretrained
 from coterie.nn.pretrained.vocabulary import imagenet_words
 from coterie.plan import Plan, check_enough
 from coterie.runs.duplicates import told, write_duplicates
-from coterie.runs.folder import RunFolder
-from coterie.runs.manifest import Manifest
 from coterie.runs.model import Model
 from coterie.train.runtime import Runtime, choose_runtime
+from coterie.workflow.steps.accept import accept
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.look import look, normalisation_of, write_features
 
@@ -67,7 +65,7 @@ def read(plan: Plan, attempt: Attempt) -> Material:
     else:
         channels = plan.backbones[0].channels if plan.backbones else None
         rows, skipped = _read(plan, plan.config.data.side, channels, attempt)
-    _accept(rows, skipped, plan, attempt)
+    accept(rows, skipped, plan, attempt)
     return Material(rows, skipped, plan, _counted(rows, plan, attempt))
 
 
@@ -83,7 +81,7 @@ def _looked_at(plan: Plan, attempt: Attempt) -> Material:
     for backbone in plan.backbones:
         store, left_out = read_at(backbone.side, backbone.channels)
         if not parts:
-            _accept(store, left_out, plan, attempt)
+            accept(store, left_out, plan, attempt)
             once_each = _counted(store, plan, attempt)
             counted = None if once_each is None else {store.keys[row] for row in once_each}
         taken_out = normalisation_of(store, config.data.normalisation, backbone)
@@ -212,53 +210,5 @@ def _read(plan: Plan, side: int, channels: int | None, attempt: Attempt) -> tupl
     return store, skipped
 
 
-def _accept(rows: Rows, skipped: list[Skipped], plan: Plan, attempt: Attempt) -> None:
-    """List what was left out; raise an error where too little is left, or not what an earlier attempt learnt from."""
-    folder = attempt.folder
-    if folder is not None:
-        folder.write_skipped(skipped)
-        if skipped:
-            _tell_skipped(skipped, folder, attempt.listener)
-    check_enough(len(rows), plan.config.clusters)
-    now = Manifest.of(rows)
-    _check_different(now, "images" if isinstance(rows, Store) else "rows", plan.config.clusters)
-    if folder is not None:
-        _check_unchanged(now, attempt)
-
-
 def _gone(place: Path) -> ResourceError:
     return ResourceError(f"{place} was deleted or unmounted while it was read: bring it back")
-
-
-def _tell_skipped(skipped: list[Skipped], folder: RunFolder, listener: Listener) -> None:
-    files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
-    kinds = f"; among them {found}" if (found := unread(skipped)) and len(skipped) > 1 else ""
-    listener.note(
-        f"left out {files}, listed in {folder.skipped}; the first: {skipped[0].key}: {skipped[0].reason}{kinds}"
-    )
-
-
-def _check_different(now: Manifest, what: str, clusters: int) -> None:
-    """Raise a UsageError where too few images, or rows of features, differ to be told apart."""
-    many, different = len(now.keys), now.distinct
-    if different == 1 < many:
-        raise UsageError(f"all {many} {what} are the same: there is nothing to tell apart")
-    if different < clusters:
-        raise UsageError(
-            f"{many} {what} of which {different} differ cannot form {clusters} clusters: lower -k or add others"
-        )
-
-
-def _check_unchanged(now: Manifest, attempt: Attempt) -> None:
-    """Raise a CoterieError that tells which images are not those the checkpoint, or the run to be like, learnt from."""
-    folder = attempt.folder
-    assert folder is not None
-    whose = folder if folder.checkpoint.is_file() or folder.finished else attempt.like
-    before = None if whose is None else Manifest.read(whose.manifest)
-    compared = before is not None and (whose is folder or before.comparable)
-    if whose is not None and before is not None and compared and (changes := before.changes(now)):
-        raise CoterieError(
-            f"the images are not those {whose.root} was started with: {changes}; restore them to go on, or give "
-            "another --out to start anew"
-        )
-    now.write(folder.manifest)
