@@ -20,6 +20,7 @@ from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.features import Features
 from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
+from coterie.devices import wait_for
 from coterie.methods import learns, method_type
 from coterie.nn.frozen import frozen
 from coterie.nn.pretrained import Pretrained
@@ -124,8 +125,7 @@ def _step_seconds(loop: Loop) -> float:
     times: list[float] = []
 
     def tick() -> None:
-        if loop.device.type == "cuda":
-            torch.cuda.synchronize(loop.device)
+        wait_for(loop.device.type)
         times.append(time.perf_counter())
         if len(times) > _STEPS or (len(times) > 2 and times[-1] - times[0] > _SECONDS):
             raise _Enough
