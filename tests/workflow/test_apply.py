@@ -112,6 +112,7 @@ def test_copies_and_links_in_folders(run: Path, photo_folder: Path, tmp_path: Pa
     assert "left out reds/04.png: the file is gone" in captured.err
     assert f"23 files are in {tmp_path / 'copies'}, 1 were left out" in captured.out
     assert {path.name for path in (tmp_path / "copies").iterdir()} == {"_.._sky", "_.._SKY (mixed)", SORTED_MARK}
+    assert (tmp_path / "copies" / SORTED_MARK).is_dir()  # Nothing that counts as a file.
     copy = tmp_path / "copies" / "_.._sky" / "03.png"
     original = photo_folder / "blues" / "03.png"
     assert copy.read_bytes() == original.read_bytes()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-# Written by `coterie apply --to`: what lies beside it are copies.
+# Made by `coterie apply --to`: what lies beside it are copies. A folder, as whoever counts files should count theirs.
 SORTED_MARK = ".coterie-sorted"
 # Of a NAS, of Windows, macOS, Android and file systems: folders, without regard to case.
 _FOLDERS = frozenset(

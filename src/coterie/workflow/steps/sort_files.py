@@ -89,7 +89,7 @@ def _folders(target: Path, names: Iterable[str]) -> dict[str, Path]:
     try:
         for folder in folders.values():
             folder.mkdir(parents=True)
-        (target / SORTED_MARK).touch()
+        (target / SORTED_MARK).mkdir(exist_ok=True)
     except OSError as error:
         raise CoterieError(f"{error.filename or target} cannot be made: {error.strerror}") from None
     return folders
