@@ -16,6 +16,7 @@ from coterie.data.base import Skipped
 from coterie.data.sources import open_source
 from coterie.data.sources.arrays import ArraySource
 from coterie.data.sources.folder import file_below
+from coterie.data.sources.passed import SORTED_MARK
 from coterie.errors import UsageError
 from coterie.export._card import _inert
 from coterie.export.fiftyone import _keys
@@ -77,7 +78,7 @@ def test_keys_and_labels_lead_nowhere(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [path for path in everything(tmp_path) if path not in before and not path.startswith("here/sorted")] == [
         "run/labelled.csv"
     ]
-    folders = [path for path in sorted_to.iterdir() if path.is_dir()]
+    folders = {path.name for path in sorted_to.iterdir() if path.is_dir()} - {SORTED_MARK}
     assert len(folders) == len(keys)
     assert [path.name for path in sorted_to.rglob("*.png") if path.is_file()] == ["good.png"]
     for name in (*LEADING_OUT, "..", ".", "", "CON", "a/b", "."):
