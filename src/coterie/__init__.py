@@ -11,8 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from coterie.cluster.kmeans import KMeans
-    from coterie.cluster.mixture import GaussianMixture
+    from coterie.cluster.estimators import GaussianMixture, KMeans
     from coterie.clusterer import Clusterer, load
     from coterie.errors import CoterieError, UsageError
 
@@ -22,8 +21,8 @@ __all__ = ["Clusterer", "CoterieError", "GaussianMixture", "KMeans", "UsageError
 _HOMES = {
     "Clusterer": "coterie.clusterer",
     "load": "coterie.clusterer",
-    "GaussianMixture": "coterie.cluster.mixture",
-    "KMeans": "coterie.cluster.kmeans",
+    "GaussianMixture": "coterie.cluster.estimators",
+    "KMeans": "coterie.cluster.estimators",
     "CoterieError": "coterie.errors",
     "UsageError": "coterie.errors",
 }

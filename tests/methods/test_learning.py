@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 import small
 from coterie import Clusterer
-from coterie.cluster import KMeans
+from coterie.cluster.estimators import KMeans
 from coterie.evaluate.metrics import score
 from coterie.methods import method_type
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coterie.cluster import GaussianMixture, KMeans
+from coterie.cluster.estimators import GaussianMixture, KMeans
 from coterie.cluster.fuzzy_graph import fuzzy_graph, local_scales
 from coterie.cluster.neighbours import nearest_neighbours
 from coterie.config import read

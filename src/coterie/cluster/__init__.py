@@ -1,6 +1,6 @@
-"""Clustering on tensors of any device."""
+"""Clustering on tensors of any device; with scikit-learn's manners, `coterie.cluster.estimators`."""
 
-from coterie.cluster.kmeans import KMeans, KMeansResult, kmeans
-from coterie.cluster.mixture import GaussianMixture, MixtureResult, gaussian_mixture
+from coterie.cluster.kmeans import KMeansResult, kmeans
+from coterie.cluster.mixture import MixtureResult, gaussian_mixture
 
-__all__ = ["GaussianMixture", "KMeans", "KMeansResult", "MixtureResult", "gaussian_mixture", "kmeans"]
+__all__ = ["KMeansResult", "MixtureResult", "gaussian_mixture", "kmeans"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
@@ -98,3 +99,14 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 def same_kind(given: Data, answer: Tensor) -> Data:
     """The answer as a tensor on the device of the one given, else as an array."""
     return answer.to(given.device) if isinstance(given, Tensor) else answer.cpu().numpy()  # type: ignore[return-value]
+
+
+def warn_of_fewer(labels: Tensor, n_clusters: int) -> None:
+    """Warn as scikit-learn does where there are fewer clusters than were asked for, as points are alike."""
+    found = int((labels.bincount() > 0).sum())
+    if found < n_clusters:
+        warnings.warn(
+            f"Number of distinct clusters ({found}) found smaller than n_clusters ({n_clusters}): points are alike.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

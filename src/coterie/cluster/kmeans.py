@@ -1,23 +1,20 @@
-"""k-means, Euclidean and spherical, on tensors of any device and on arrays."""
+"""k-means, Euclidean and spherical, on tensors of any device."""
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from torch import Tensor
 from torch.nn import functional as F
 
-from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.lloyd import assign, lloyd
-from coterie.cluster.range import in_range, warn_of_fewer
+from coterie.cluster.range import in_range
 from coterie.cluster.seeding import plus_plus
 from coterie.devices import wide
 from coterie.errors import CoterieError, UsageError
 from coterie.processes import ALONE, Processes
-from coterie.surroundings import without_gradients
 
 # Points that centers are seeded from: as many, and as many for each cluster.
 _SAMPLE, _SAMPLE_EACH = 8192, 16
@@ -159,84 +156,3 @@ def _checked(
     if not group.all_finite(points):
         raise CoterieError("k-means met a value that is not finite (NaN or infinity)")
     return in_range(points, group)
-
-
-@dataclass(eq=False, repr=False)
-class KMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, Estimator):  # type: ignore[misc]
-    """k-means with scikit-learn's manners, on tensors of any device and on arrays; answers come in the kind given.
-
-    Args:
-        n_clusters: K.
-        metric: "euclidean", or "cosine" for spherical k-means.
-        n_init: restarts; the best is kept.
-        max_iter: iterations of each restart at the most.
-        tol: relative tolerance for the movement of the centers.
-        seed: same seed, same machine, same result; None is 0.
-
-    Attributes:
-        labels_: (N,) int64. cluster_centers_: (K, D). inertia_: float. n_iter_: int. n_features_in_: D.
-    """
-
-    n_clusters: int = 8
-    _: KW_ONLY
-    metric: Metric = "euclidean"
-    n_init: int = 10
-    max_iter: int = 300
-    tol: float = 1e-4
-    seed: int | None = 0
-
-    @without_gradients
-    def fit(self, X: Points, y: object = None) -> KMeans:  # noqa: ARG002, N803
-        """Cluster X (N, D); `y` is ignored."""
-        points = self._learning(X)
-        result = kmeans(
-            points,
-            whole(self.n_clusters, "n_clusters"),
-            metric=self.metric,
-            n_init=whole(self.n_init, "n_init"),
-            max_iter=whole(self.max_iter, "max_iter"),
-            tol=self.tol,
-            generator=self._generator(points.device, "kmeans"),
-        )
-        warn_of_fewer(result.labels, self.n_clusters)
-        self.labels_ = same_kind(X, result.labels)
-        self.cluster_centers_ = same_kind(X, result.centers)
-        self.inertia_ = result.inertia
-        self.n_iter_ = result.iterations
-        return self
-
-    @without_gradients
-    def predict(self, X: Data) -> Data:  # noqa: N803
-        """The nearest center of each row of X: (N,) int64."""
-        points, centers = self._with_centers(X)
-        return same_kind(X, nearest_center(points, centers, metric=self.metric))
-
-    @without_gradients
-    def transform(self, X: Data) -> Data:  # noqa: N803
-        """Distances (N, K) from the centers, Euclidean or 1−cos."""
-        return same_kind(X, self._distances(X))
-
-    @without_gradients
-    def score(self, X: Points, y: object = None) -> float:  # noqa: ARG002, N803
-        """The negative inertia of X."""
-        nearest = wide(self._distances(X)).amin(dim=1)
-        return -float((nearest if self.metric == "cosine" else nearest.square()).sum())
-
-    def _distances(self, data: Points) -> Tensor:
-        points, centers = self._with_centers(data)
-        points = in_range(points)
-        centers = centers.to(points.dtype)
-        if self.metric == "cosine":
-            return 1 - F.normalize(points, dim=1) @ F.normalize(centers, dim=1).T
-        return torch.cdist(points, centers, compute_mode="donot_use_mm_for_euclid_dist")
-
-    def _with_centers(self, data: Points) -> tuple[Tensor, Tensor]:
-        learnt = getattr(self, "cluster_centers_", None)
-        centers = None if learnt is None else torch.as_tensor(learnt)
-        points = self._asked(data, like=centers)
-        assert centers is not None
-        return points, centers
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.cluster_centers_)

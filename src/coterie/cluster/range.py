@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from coterie.devices import wide, widest
@@ -31,14 +28,3 @@ def in_range(points: Tensor, group: Processes = ALONE) -> Tensor:
     if largest > (_MOST_DOUBLE if widest(points.device) == torch.float64 else _MOST):
         raise CoterieError(f"values up to {largest:.1e} are too large to be squared: divide them first")
     return points if largest == 0 or _LEAST < largest < _MOST else wide(points)
-
-
-def warn_of_fewer(labels: Tensor, n_clusters: int) -> None:
-    """Warn as scikit-learn does where there are fewer clusters than were asked for, as points are alike."""
-    found = int((labels.bincount() > 0).sum())
-    if found < n_clusters:
-        warnings.warn(
-            f"Number of distinct clusters ({found}) found smaller than n_clusters ({n_clusters}): points are alike.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
