@@ -16,7 +16,7 @@ _TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Graph:
-    """Edges from `rows` (E,) to `columns` (E,), each in both directions, with `weights` (E,) in (0, 1]."""
+    """Edges, each in both directions: `rows` (E,), in order, `columns` (E,) and `weights` (E,) in (0, 1]."""
 
     rows: Tensor
     columns: Tensor

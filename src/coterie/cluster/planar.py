@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from coterie.cluster.fuzzy_graph import Graph, fuzzy_graph
 
@@ -37,9 +38,10 @@ def planar_map(distances: Tensor, neighbours: Tensor, start: Tensor, *, steps: i
     # Copies of one image would stay in one place, on which no force has a direction.
     places = places + 1e-3 * torch.randn(places.shape, generator=generator)
     strength = torch.zeros(len(places)).index_add_(0, graph.rows, graph.weights)
+    begins = torch.searchsorted(graph.rows, torch.arange(len(places)))
     first, second = torch.zeros_like(places), torch.zeros_like(places)
     for step in range(steps):
-        gradient = _pull(places, graph) - _push(places, strength, generator)
+        gradient = _pull(places, graph, begins) - _push(places, strength, generator)
         first = _DECAYS[0] * first + (1 - _DECAYS[0]) * gradient
         second = _DECAYS[1] * second + (1 - _DECAYS[1]) * gradient.square()
         unbiased = [moment / (1 - decay ** (step + 1)) for moment, decay in zip((first, second), _DECAYS, strict=True)]
@@ -47,11 +49,19 @@ def planar_map(distances: Tensor, neighbours: Tensor, start: Tensor, *, steps: i
     return places
 
 
-def _pull(places: Tensor, graph: Graph) -> Tensor:
-    """Gradient of −w·log s over the edges, (N, 2); each pair occurs in both directions."""
-    apart = places[graph.rows] - places[graph.columns]
-    force = (2 * graph.weights / (1 + apart.square().sum(dim=1))).unsqueeze(1) * apart
-    return torch.zeros_like(places).index_add_(0, graph.rows, force)
+def _pull(places: Tensor, graph: Graph, begins: Tensor) -> Tensor:
+    """Gradient of −w·log s over the edges, (N, 2); each pair occurs in both directions, a point's own from `begins`."""
+    across, up = places.T.contiguous()
+    apart = (across[graph.rows] - across[graph.columns]).square() + (up[graph.rows] - up[graph.columns]).square()
+    # A column of ones sums the weights beside the places they weigh.
+    sums = F.embedding_bag(
+        graph.columns,
+        F.pad(places, (0, 1), value=1.0),
+        begins,
+        mode="sum",
+        per_sample_weights=2 * graph.weights / (1 + apart),
+    )
+    return sums[:, 2:] * places - sums[:, :2]
 
 
 def _push(places: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:

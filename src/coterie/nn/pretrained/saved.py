@@ -11,6 +11,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from coterie.config import plain, read
 from coterie.errors import CoterieError
@@ -35,12 +36,19 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def check_fits(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> None:
     """Raise a ValueError unless a network has these tensors, without taking memory for it: it might be without end."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         wanted = {name: value.shape for name, value in build().state_dict().items()}
     given = {name: value.shape for name, value in tensors.items()}
     for name in wanted.keys() | given.keys():
         if wanted.get(name) != given.get(name):
             raise ValueError(f"its weights are not of the network it describes, as {name} tells")
+
+
+class _Undrawn(TorchFunctionMode):
+    """Weights without values need no drawing; to draw them all the same, torch would import its compiler's parts."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
 
 
 def save_backbone(pretrained: Pretrained, folder: Path) -> None:
