@@ -9,9 +9,9 @@ from collections.abc import Iterator, MutableMapping
 
 from coterie.control_groups import control_groups
 
-# How often a waiting thread looks before it sleeps: for less than a tenth of a millisecond, which covers the gaps
-# between the operations of a step. By default GNU's OpenMP looks 300 000 times, and where the thread it waits for has
-# no core, all of them and in every operation. LLVM's and Intel's count milliseconds.
+# How often a waiting thread looks before it sleeps. By default GNU's OpenMP looks 300 000 times, and where the thread
+# it waits for has no core, all of them and in every operation; with none, steps alone are as fast. LLVM's and Intel's
+# count milliseconds.
 _LOOKS, _MILLISECONDS = 0, 0
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 

@@ -47,8 +47,9 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
     parser.add_argument(
         "--method",
-        help="propos (default, but for colour photographs), byol, hadis, digpro, cc, pcl, moco, simclr, simsiam, "
-        "cadecl; on features: lnscc, temi, turtle, and kmeans, which learns nothing; or FILE:CLASS with --code",
+        help="propos (default on a GPU), simclr (default on a CPU), byol, hadis, digpro, cc, pcl, moco, simsiam, "
+        "cadecl; on features: lnscc, temi, turtle, and kmeans, which learns nothing (default for colour photographs); "
+        "or FILE:CLASS with --code",
     )
     parser.add_argument(
         "--backbone",

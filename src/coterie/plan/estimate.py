@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +18,10 @@ from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.features import Features
 from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
-from coterie.devices import wait_for
 from coterie.methods import learns, method_type
 from coterie.nn.frozen import frozen
 from coterie.nn.pretrained import Pretrained
+from coterie.plan.timing import step_seconds
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Blueprint
 from coterie.schedule import Progress
@@ -34,8 +32,8 @@ from coterie.train.runtime import choose_runtime
 # A step on so many images tells the pace where whole batches would take so long, by that; others are tried on these.
 _FEW = 8
 _LONG_SECONDS = 20.0
-# Steps that are tried, for no longer than so many seconds; points that are grouped.
-_STEPS, _SECONDS, _POINTS = 12, 1.5, 2048
+# Whole batches that are tried in turn; points that are grouped.
+_BATCHES, _POINTS = 12, 2048
 # Images that the monitor looks at.
 _LOOKS = 512
 # Of the page and its pictures, and of what Python and torch take by themselves.
@@ -117,29 +115,7 @@ def _of_features(config: RunConfig, count: int, spaces: Sequence[int]) -> float:
         train = replace(config.train, epochs=2, warmup_epochs=min(1, config.train.warmup_epochs))
         loop = Loop(method, feed, train, 0, runtime.device)
         steps = feed.steps_per_epoch * (1 if hasattr(config.options, "steps_per_epoch") else count / few)
-        return steps * _step_seconds(loop)
-
-
-def _step_seconds(loop: Loop) -> float:
-    """Seconds of a step, the mean of the faster half of the first: what else a machine does slows some, speeds none."""
-    times: list[float] = []
-
-    def tick() -> None:
-        wait_for(loop.device.type)
-        times.append(time.perf_counter())
-        if len(times) > _STEPS or (len(times) > 2 and times[-1] - times[0] > _SECONDS):
-            raise _Enough
-
-    loop.on_step = tick
-    began = time.perf_counter()
-    with contextlib.suppress(_Enough):
-        loop.maximise(0, None)
-    taken = [after - before for before, after in zip([began, *times], times, strict=False)]
-    return statistics.fmean(sorted(taken)[: (len(taken) + 1) // 2])
-
-
-class _Enough(Exception):
-    """Enough steps were tried."""
+        return steps * step_seconds(loop)
 
 
 class _Trial:
@@ -160,15 +136,15 @@ class _Trial:
         with self._runtime.rules():
             few = min(_FEW, self.batch_size)
             self.activations = self._kept_by(few) * self.batch_size // few  # This one warms up, too.
-            seconds, count = min(self._try(few), self._try(few)), few
+            seconds, count = step_seconds(self._loop(few, batches=2)), few
             if seconds * self.batch_size / few < _LONG_SECONDS:
-                seconds, count = self._try(self.batch_size, batches=_STEPS), self.batch_size
+                seconds, count = step_seconds(self._loop(self.batch_size, batches=_BATCHES)), self.batch_size
             self.step_seconds = seconds * self.batch_size / count
             self.embedding_seconds = outline.count * self._embed(count)
             self.expecting_seconds = self._expect(outline.count)
 
-    def _try(self, count: int, *, batches: int = 2) -> float:
-        """Seconds of a step on `count` images, as in the warm-up, which needs no E-step."""
+    def _loop(self, count: int, *, batches: int) -> Loop:
+        """A warm-up, which needs no E-step, on so many batches of `count` images."""
         shape = (batches * count, *self._shape)
         images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=_draw())
         store = Store(images.numpy(), [""] * len(images))
@@ -177,7 +153,7 @@ class _Trial:
             batch_size=count, device=self._runtime.device, seed=self._config.seed,
         )  # fmt: skip
         train = replace(self._config.train, epochs=2, warmup_epochs=1, batch_size=count, accumulate=1)
-        return _step_seconds(Loop(self._method, feed, train, self._config.seed, self._runtime.device))
+        return Loop(self._method, feed, train, self._config.seed, self._runtime.device)
 
     def _expect(self, count: int) -> float:
         """Seconds of an E-step on `count` images, if the method asks for one: embedding them and grouping some."""
@@ -205,7 +181,7 @@ class _Trial:
             return values
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda values: values):
-            self._try(count, batches=1)
+            self._loop(count, batches=1).maximise(0, None)
         return sum(kept.values())
 
     def _embed(self, count: int) -> float:
