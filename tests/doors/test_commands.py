@@ -74,6 +74,10 @@ REFUSED: dict[str, tuple[str, int, str, Knock]] = {
         lambda p: intruders.npz(p.folder / "images.npz", p.marker, "features"),
     ),
     "npz, bomb": (FIT, 2, "decompression bomb", lambda p: p.bomb(p.folder / "images.npz")),
+    "cifar10": (
+        "fit cifar10:. -k 2 --out new", 2, "which is never executed",
+        lambda p: intruders.pickled(p.folder / "batches.meta", p.marker),
+    ),
     "recipe": (
         f"{FIT} --recipe r.yaml",
         2,
@@ -89,7 +93,7 @@ REFUSED: dict[str, tuple[str, int, str, Knock]] = {
         lambda p: (p.folder / "r.yaml").write_text(f"train: {{epochs: {intruders.endless()}}}"),
     ),
     "recipe, an endless sentence": (
-        f"{FIT} --recipe r.yaml", 2, "'about' must be a sentence, got [[",
+        f"{FIT} --recipe r.yaml", 2, "option 'about' wants str, got [[",
         lambda p: (p.folder / "r.yaml").write_text(f"about: {intruders.endless()}"),
     ),
     "recipe, deep": (
