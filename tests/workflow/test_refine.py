@@ -126,7 +126,7 @@ def test_the_new_run_lies_beside_the_old_one(made: Path) -> None:
         ([], [], "there is nothing to refine by"),
         (["000000,ape", "000000,bee"], [], "key '000000' occurs more than once"),
         (["000000,ape", "000001,bee"], ["--merge", "ape,bee"], "'ape' and 'bee' cannot be merged"),
-        (["000000,ape", "000001,bee", "000002,cat"], ["-k", "2"], "-k 2 is too few: 3 groups have names or are split off"),
+        (["000000,ape", "000001,bee", "000002,cat"], ["-k", "2"], "-k 2 is too few: 3 groups have names or"),
         ([], ["--split", "5"], "unknown group '5'"),
         ([], ["--split", "0=99"], "cannot be split into 99 parts"),
         ([], ["--merge", "0,1"], "1 groups of 60 images: at least 2"),
