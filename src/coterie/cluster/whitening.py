@@ -121,7 +121,7 @@ def between_neighbours(places: Tensor, neighbours: int) -> Tensor:
 def _with_names(between: Tensor, places: Tensor, named: Tensor) -> Tensor:
     """A covariance (d, d) between neighbours, and that within names as far as their number vouches for it."""
     known = named >= 0
-    members = F.one_hot(named[known]).to(places)
+    members = F.one_hot(named[known], int(named.max().clamp(min=0)) + 1).to(places)
     counts = members.sum(dim=0)
     apart = places[known] - (members.T @ places[known] / counts.clamp(min=1).unsqueeze(1))[named[known]]
     freedom = float(counts.sum() - (counts > 0).sum())
