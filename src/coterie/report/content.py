@@ -68,7 +68,7 @@ def page_content(
     classes = in_order({*labels} - {""})
     numbers = {name: number for number, name in enumerate(classes)} | {"": _TOP}
     return {
-        "run": _fingerprint(assignments),
+        "run": fingerprint(assignments),
         "images": len(rows),
         "all": len(assignments.keys),
         "rows": None if len(rows) == len(assignments.keys) else _packed(index, "<u4"),
@@ -110,7 +110,7 @@ def _packed(values: npt.NDArray[Any], kind: str) -> str:
     return base64.b64encode(np.ascontiguousarray(values).astype(kind).tobytes()).decode("ascii")
 
 
-def _fingerprint(assignments: Assignments) -> str:
+def fingerprint(assignments: Assignments) -> str:
     """A name for what a person's work on the page belongs to: these keys in these clusters."""
     checksum = zlib.crc32("\n".join(assignments.keys).encode("utf-8", "backslashreplace"))
     return f"{zlib.crc32(assignments.clusters.astype('<i8').tobytes(), checksum):08x}"
