@@ -79,9 +79,19 @@ class RunFolder:
         return self.root / "tracking.json"
 
     @property
+    def labels(self) -> Path:
+        """What a person has said of the run, as its page keeps it."""
+        return self.root / "labels.csv"
+
+    @property
     def labelled(self) -> Path:
         """The assignments with a person's labels."""
         return self.root / "labelled.csv"
+
+    @property
+    def told(self) -> Path:
+        """The images that a person named, themselves and not by way of their group."""
+        return self.root / "told.csv"
 
     @property
     def evaluation(self) -> Path:
