@@ -7,6 +7,7 @@ from typing import Any
 
 from coterie.cli import verbs
 from coterie.cli.asking import add_fit, add_plan
+from coterie.cli.opening import add_open
 from coterie.cli.parsing import Parser, add_channels, add_reading, new_verb
 from coterie.cli.values import local, path
 
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stability(group)
     _add_probe(group)
     _add_report(group)
+    add_open(group)
     _add_export(group)
     _add_choose_k(group)
     _add_recipes(group)
