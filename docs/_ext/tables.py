@@ -2,7 +2,7 @@
 
 `{commands}` lists the verbs of the command line, `{settings} METHOD` the options of a method, `{recipes} METHOD` its
 shipped recipes, `{measured} METHOD` what benchmarks/methods.json holds of it, `{standings}` all methods side by
-side, and `{frozen}` heads on frozen features. The role {acc}`DATA METHOD` is the mean accuracy of one of them.
+side, `{frozen}` heads on frozen features, and `{corrections}` what named images are worth. The role {acc}`DATA METHOD` is the mean accuracy of one of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Table(SphinxDirective):
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        for name in ("methods", "frozen"):
+        for name in ("methods", "frozen", "corrections"):
             self.env.note_dependency(str(BENCHMARKS / f"{name}.json"))
         return self.parse_text_to_nodes(self.text(*self.arguments))
 
@@ -120,6 +120,14 @@ class Frozen(Table):
         return str(benchmark("frozen").tables(benchmark("frozen").load(benchmark("frozen").RESULTS)))
 
 
+class Corrections(Table):
+    """What benchmarks/corrections.json holds of named images."""
+
+    def text(self, *arguments: str) -> str:  # noqa: ARG002
+        made = benchmark("corrections")
+        return str(made.table(made.load(made.RESULTS)))
+
+
 class Accuracy(SphinxRole):
     """The mean accuracy of a method on a data set."""
 
@@ -181,7 +189,7 @@ def accuracy(rows: list[dict[str, Any]], data: str, method: str) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    for directive in (Commands, Settings, Recipes, Measured, Standings, Frozen):
+    for directive in (Commands, Settings, Recipes, Measured, Standings, Frozen, Corrections):
         app.add_directive(directive.__name__.lower(), directive)
     app.add_role("acc", Accuracy())
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from coterie.workflow.export import export
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
+from coterie.workflow.steps.named import Names, named_as
 from coterie.workflow.steps.read import gather, once, read
 
 # Parameters a request has by the same names.
@@ -88,8 +89,12 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     backbone: str | None = None
 
     @in_surroundings
-    def fit(self, X: Images, y: object = None, *, listener: Listener | None = None) -> Clusterer:  # noqa: ARG002, N803
+    def fit(
+        self, X: Images, y: object = None, *, labels: Names | None = None, listener: Listener | None = None,  # noqa: ARG002, N803
+    ) -> Clusterer:  # fmt: skip
         """Learn from images X; `y` is ignored, `listener` hears of the progress.
+
+        `labels` are heeded: names of some images, one for each, −1 where unknown, or by key, or a table's path.
 
         Raises:
             UsageError: images or options that cannot be used. CoterieError: training failed.
@@ -106,8 +111,10 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         source = None if isinstance(X, (str, Path)) else self._open(X, learning=True)
         material = read(plan(request, source=source, note=attempt.note), attempt)
         rows, planned, self.skipped_ = material.rows, material.plan, material.skipped
-        learnt = learn(planned.config, once(rows, material.counted, None), planned.backbones, attempt)
-        fitted = group(planned.config, rows, learnt, attempt, material.counted)
+        if labels is not None:
+            material = replace(material, named=named_as(labels, rows.keys, planned.config.clusters))
+        learnt = learn(planned.config, once(rows, material.counted, None), planned.backbones, attempt, material.few)
+        fitted = group(planned.config, rows, learnt, attempt, material.counted, material.named)
         self.model_ = fitted.model
         self.embeddings_ = fitted.embedded.embeddings.cpu().numpy()
         self._take(Assignments.of(rows.keys, fitted.grouping))
@@ -237,7 +244,7 @@ def load(path: str | Path, *, device: str = "auto") -> Clusterer:
     """
     folder = RunFolder(Path(path))
     model = load_model(folder.model, device=device)
-    clusterer = Clusterer(model.blueprint.clusters, method=model.blueprint.method, device=device)
+    clusterer = Clusterer(len(model.groups.centers), method=model.blueprint.method, device=device)
     clusterer.model_ = model
     if folder.assignments.is_file():
         clusterer._take(Assignments.read(folder.assignments))

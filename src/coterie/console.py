@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # What is printed brings its own; the names alone would load 
     from coterie.evaluate.stability import Stability
     from coterie.plan import Plan
     from coterie.workflow.apply import Applied
+    from coterie.workflow.steps.refined import Refined
 
 # Results are never cut to a terminal's width, which programs that pass them on may even say is none.
 _WIDE = 10_000
@@ -68,6 +69,8 @@ def print_comparison(summary: dict[str, Any], out: Console) -> None:
         seconds = f"{row['seconds']:.1f}" if "seconds" in row else ""
         table.add_row(Text(in_one_line(name)), *(f"{row[key]:.3f}" for key in ("acc", "nmi", "ari")), seconds)
     out.print(table)
+    if "named" in summary:
+        out.print(f"scores leave out the {summary['named']} images whose names were given")
 
 
 def print_groups(summary: dict[str, Any], out: Console) -> None:
@@ -89,6 +92,8 @@ def print_evaluation(evaluation: Evaluation, out: Console) -> None:
     out.print(
         f"ACC {scores.acc:.4f}  NMI {scores.nmi:.4f}  ARI {scores.ari:.4f}  ({evaluation.labelled} labelled images)"
     )
+    if evaluation.left_out:
+        out.print(f"without the {evaluation.left_out} images whose names were given")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("class \\ cluster")
     for cluster in range(evaluation.table.shape[1]):
@@ -149,6 +154,21 @@ def print_applied(applied: Applied, to: Path | None, out: Console) -> None:
         out.print(f"{labelled.followed} of them had no label and took the one most of their cluster have")
     if applied.sorted is not None:
         out.print(f"{applied.sorted.placed} files are in {to}, {len(applied.sorted.gone)} were left out", markup=False)
+
+
+def print_refined(refined: Refined, out: Console) -> None:
+    """The groups there are now, and what became of the old ones."""
+    out.print("group  images  name", style="bold")
+    for number, (name, size) in enumerate(zip(refined.names, refined.sizes, strict=True)):
+        out.print(f"{number:5}  {size:6}  {in_one_line(name) if name != f'Group {number}' else '–'}", markup=False)
+    for name, parts in refined.parts.items():
+        out.print(f"{in_one_line(name)} was split into groups {', '.join(map(str, parts))}", markup=False)
+    images = sum(refined.sizes)
+    out.print(
+        f"{len(refined.moved)} of {images} images moved ({refined.told} were named); agreement with the groups before: "
+        f"ARI {refined.ari:.3f}, NMI {refined.nmi:.3f}; new images are grouped as {refined.follows:.1%} of these are",
+    )
+    out.print(f"look at {(refined.folder / 'report.html').resolve()}", markup=False)
 
 
 def print_probe(scores: ProbeScores, out: Console, *, as_json: bool = False) -> None:

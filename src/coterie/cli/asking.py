@@ -7,7 +7,7 @@ from typing import Any
 
 from coterie.cli import verbs
 from coterie.cli.parsing import add_channels, add_reading, new_verb
-from coterie.cli.values import local, shares, words
+from coterie.cli.values import existing, local, shares, words
 
 
 def add_fit(group: Any) -> None:
@@ -63,6 +63,10 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--words", type=words, metavar="FILE", help="words, one a line, that a CLIP may suggest as names of groups "
         "(default: those of ImageNet's classes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels", type=existing, metavar="CSV", help="names given to some images, as the page's labels.csv or with "
+        "columns key and label: they are heeded in learning and grouping, and left out of scores",
     )  # fmt: skip
     parser.add_argument("--recipe", metavar="NAME", help="settings by name, see `coterie recipes`, or a YAML file")
     parser.add_argument(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from coterie.cli import verbs
+from coterie.cli import lists, verbs
 from coterie.cli.asking import add_fit, add_plan
 from coterie.cli.opening import add_open
 from coterie.cli.parsing import Parser, add_channels, add_reading, new_verb
-from coterie.cli.values import local, path
+from coterie.cli.values import local, names, parts, path
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_plan(group)
     _add_assign(group)
     _add_apply(group)
+    _add_refine(group)
     _add_evaluate(group)
     _add_stability(group)
     _add_probe(group)
@@ -90,6 +91,31 @@ def _add_apply(group: Any) -> None:
     how.add_argument("--link", action="store_true", help="put symbolic links to the images there")
     parser.add_argument(
         "--source", type=path, metavar="FOLDER", help="where the images lie (default: where the run read them)"
+    )
+
+
+def _add_refine(group: Any) -> None:
+    parser = new_verb(
+        group, "refine", verbs.refine, "group a run's images anew under what was said of some, as a run of its own",
+        "coterie refine groups labels.csv\n  coterie refine groups --split 3 --merge cats,kittens --out better",
+    )  # fmt: skip
+    parser.add_argument("folder", type=local, metavar="RUN", help="a finished run, which stays as it is")
+    parser.add_argument(
+        "labels", type=path, nargs="?", metavar="CSV", help="from the page, or with columns key and label"
+    )
+    parser.add_argument(
+        "-k", "--clusters", type=int, metavar="K",
+        help="how many groups to have then (default: those there are, and those that the names make)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--split", type=parts, action="append", default=[], metavar="GROUP[=N]",
+        help="split a group, by its name or number, into N parts (default 2; repeatable)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--merge", type=names, action="append", default=[], metavar="A,B,…", help="make groups one (repeatable)"
+    )
+    parser.add_argument(
+        "--out", type=local, metavar="NEW", help="folder for the new run (default: beside RUN, RUN-refined)"
     )
 
 
@@ -165,12 +191,12 @@ def _add_export(group: Any) -> None:
 
 
 def _add_recipes(group: Any) -> None:
-    new_verb(group, "recipes", verbs.recipes, "list the shipped recipes", "coterie recipes")
+    new_verb(group, "recipes", lists.recipes, "list the shipped recipes", "coterie recipes")
 
 
 def _add_backbones(group: Any) -> None:
     parser = new_verb(
-        group, "backbones", verbs.backbones, "list the pretrained backbones that come as packages, and what is at hand",
+        group, "backbones", lists.backbones, "list the pretrained backbones that come as packages, and what is at hand",
         "coterie backbones",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 
-from coterie.files import is_url
+from coterie.files import absolute, is_url
 
 # As a group's name on the page.
 _LONGEST = 120
@@ -23,6 +24,29 @@ def path(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty")
     return Path(text)
+
+
+def existing(text: str) -> str:
+    """A file's path from the root on, which means the same in every folder."""
+    if not path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return absolute(text)
+
+
+def parts(text: str) -> tuple[str, int]:
+    """A group and into how many parts it is to be split: `GROUP=N`, or `GROUP` for two."""
+    group, equals, number = text.rpartition("=")
+    if equals and number.isdecimal():
+        return group, int(number)
+    return text, 2
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names that commas part, as in a CSV: one that holds a comma stands in quotes."""
+    found = tuple(name.strip() for name in next(csv.reader([text], skipinitialspace=True), []))
+    if len(found) < 2 or not all(found):
+        raise argparse.ArgumentTypeError(f"'{text}' must be two groups or more, as in 3,5 or cats,kittens")
+    return found
 
 
 def shares(text: str) -> tuple[float, ...]:

@@ -40,6 +40,7 @@ def _request(options: argparse.Namespace) -> Request:
         "seed",
         "backbone",
         "words",
+        "labels",
     )
     return Request(
         **{name: getattr(options, name) for name in (*names, *_SWITCHES, "proportions")},
@@ -125,6 +126,18 @@ def apply(options: argparse.Namespace) -> None:
         print_applied(applied, options.to, results())
 
 
+def refine(options: argparse.Namespace) -> None:
+    from coterie.console import print_refined, results
+    from coterie.workflow.refine import refine as workflow
+
+    with Listening(options) as listener:
+        refined = workflow(
+            options.folder, options.labels, listener, clusters=options.clusters, splits=dict(options.split),
+            merges=options.merge, out=options.out,
+        )  # fmt: skip
+    print_refined(refined, results())
+
+
 def evaluate(options: argparse.Namespace) -> None:
     from coterie.console import print_evaluation, results
     from coterie.workflow import evaluate as workflow
@@ -178,31 +191,6 @@ def export(options: argparse.Namespace) -> None:
     targets = {name: None if path is OWN_NAME else path for name, path in given.items() if path is not None}
     with Listening(options) as listener:
         workflow(options.folder, targets, listener, pixels=options.pixels, push=options.push, force=options.force)
-
-
-def recipes(_: argparse.Namespace) -> None:
-    from coterie.plan.recipes import load_recipe, recipe_names
-
-    width = max(len(name) for name in recipe_names())
-    for name in recipe_names():
-        say(f"{name:{width}}  {load_recipe(name).about}")
-
-
-def backbones(options: argparse.Namespace) -> None:
-    from dataclasses import asdict
-
-    from coterie.files import to_json
-    from coterie.nn.pretrained.packages import known_backbones
-
-    rows = list(known_backbones())
-    if options.json:
-        say(to_json([{**asdict(row), "at_hand": at_hand} for row, at_hand in rows], indent=2, plain=True))
-        return
-    for row, at_hand in rows:
-        where = "at hand" if at_hand else row.command
-        about = f"{row.side} px, {row.size / 1e6:.0f} MB, {row.licence}; learnt from {row.learnt_from}"
-        say(f"{row.name:20}{about}\n{'':20}{where}")
-    say("\nand hf:NAME, timm:NAME, a file of weights, or a finished run, or several by A+B, see docs/pretrained.md")
 
 
 def choose_k(options: argparse.Namespace) -> None:

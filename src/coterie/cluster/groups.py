@@ -84,6 +84,18 @@ class Groups:
             return head
         return (self.concentration * self.rule(embeddings)).softmax(dim=1)
 
+    def regrouped(self, embeddings: Tensor, labels: Tensor, n_clusters: int, rule: Rule) -> Groups:
+        """The same embeddings (N, d) in other groups (N,) int64, which a rule gives them, if not all."""
+        score = self.outlier_score.regrouped(torch.bincount(labels, minlength=n_clusters))
+        centers = _centers(embeddings, labels, n_clusters, self.metric)
+        return Groups(centers, rule.to(embeddings), _concentration(embeddings, labels, rule.to(embeddings)), score)
+
+    def table(self, embeddings: Tensor, labels: Tensor, told: Tensor, outlier_score: Tensor) -> Grouping:
+        """Of images whose groups (N,) are settled: how sure the rule is of these, and wholly where they were `told`."""
+        chunks = zip(torch.split(embeddings, 4096), torch.split(labels, 4096), strict=True)
+        sure = torch.cat([self.probabilities(part).gather(1, own.unsqueeze(1)).squeeze(1) for part, own in chunks])
+        return Grouping(labels, torch.where(told, 1.0, sure), outlier_score)
+
 
 def fit_groups(
     embeddings: Tensor,
@@ -109,13 +121,17 @@ def fit_groups(
         rule: what gave the labels; None for the nearest center.
         by_head: the method's own head gave them.
     """
-    sums, counts = totals(embeddings, labels, n_clusters)
-    centers = (sums / counts.clamp(min=1).unsqueeze(1)).to(embeddings.dtype)
-    if metric == "cosine":
-        centers = F.normalize(centers, dim=1)
+    centers = _centers(embeddings, labels, n_clusters, metric)
     rule = nearest(centers, metric) if rule is None else rule.to(embeddings)
     concentration = _concentration(embeddings, labels, rule)
     return Groups(centers, rule, concentration, fit_outlier_score(features, labels, n_clusters), by_head)
+
+
+def _centers(embeddings: Tensor, labels: Tensor, n_clusters: int, metric: Metric) -> Tensor:
+    """The middle (K, d) of each group."""
+    sums, counts = totals(embeddings, labels, n_clusters)
+    centers = (sums / counts.clamp(min=1).unsqueeze(1)).to(embeddings.dtype)
+    return F.normalize(centers, dim=1) if metric == "cosine" else centers
 
 
 def _concentration(embeddings: Tensor, labels: Tensor, rule: Rule) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from coterie.cluster.estimator import Data, Estimator, Points, same_kind, whole
 from coterie.cluster.lloyd import assign, lloyd
 from coterie.cluster.range import in_range, warn_of_fewer
-from coterie.cluster.seeding import plus_plus
+from coterie.cluster.seeding import plus_plus, with_known
 from coterie.devices import wide
 from coterie.errors import CoterieError, UsageError
 from coterie.processes import ALONE, Processes
@@ -50,6 +50,7 @@ def kmeans(
     max_iter: int = 300,
     tol: float = 1e-4,
     proportions: Tensor | None = None,
+    named: Tensor | None = None,
     generator: torch.Generator,
     group: Processes = ALONE,
 ) -> KMeansResult:
@@ -64,6 +65,8 @@ def kmeans(
         tol: relative tolerance for the movement of the centers, as in scikit-learn.
         proportions: (K,) the restart whose cluster sizes are nearest to these, by KL divergence, is returned instead,
             its clusters in their order; None for the least inertia.
+        named: (N,) int64, the cluster of each point that is known, from 0 to C−1 and each met, else −1. These are the
+            first C clusters, begin at their known members and keep them; no `proportions` then.
         generator: on the points' device.
         group: processes that share the points: `points` are the rows `group.share(N)` of N, and the generators alike.
             The result is that of all points, its labels included, and the same in every process.
@@ -83,11 +86,14 @@ def kmeans(
     spherical = metric == "cosine"
     few = _few(points, total, n_clusters, generator, group)
     centers = plus_plus(few, n_clusters, n_init, generator)
-    if len(few) < total and len(few) >= _AMPLE * n_clusters:
+    if named is not None:
+        centers = with_known(centers, points, named, group)
+        centers = F.normalize(centers, dim=2) if spherical else centers
+    if named is None and len(few) < total and len(few) >= _AMPLE * n_clusters:
         # A sample brings the centers most of the way at a fraction of the cost; a scant one would lead them astray.
         centers, _, _ = lloyd(few, centers, spherical=spherical, max_iter=max_iter, tol=tol)
     centers, assignment, iterations = lloyd(
-        points, centers, spherical=spherical, max_iter=max_iter, tol=tol, group=group
+        points, centers, spherical=spherical, max_iter=max_iter, tol=tol, named=named, group=group
     )
     inertias, counts = group.sum(assignment.inertia), group.sum(assignment.counts)
     best = int(inertias.argmin()) if proportions is None else nearest_sizes(counts, proportions)

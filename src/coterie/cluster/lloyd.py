@@ -41,10 +41,13 @@ class Assignment:
         return wide(self.distances).sum(dim=1)
 
 
-def assign(points: Tensor, norms: Tensor, centers: Tensor, before: Assignment | None = None) -> Assignment:
+def assign(
+    points: Tensor, norms: Tensor, centers: Tensor, before: Assignment | None = None, named: Tensor | None = None
+) -> Assignment:
     """Nearest centers (R, K, D) for points (N, D) with squared norms (N,); all restarts share one pass.
 
-    An assignment `before` this one, to centers that were near these, saves summing the points that stayed.
+    An assignment `before` this one, to centers that were near these, saves summing the points that stayed. Points that
+    are `named` (N,), other than −1, belong to the center of that number, however near others are.
     """
     n_init, n_clusters, _ = centers.shape
     n_points = points.shape[0]
@@ -53,6 +56,8 @@ def assign(points: Tensor, norms: Tensor, centers: Tensor, before: Assignment | 
     for part, least, index in nearest(points, centers):
         labels[:, part] = index.T
         distances[:, part] = least.T + norms[part]
+    if named is not None:
+        labels = torch.where(named >= 0, named, labels)
     members = [
         totals(points, own, n_clusters) if before is None else _moved(points, own, before, place)
         for place, own in enumerate(labels)
@@ -90,8 +95,9 @@ def totals(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, Ten
 
 
 def lloyd(
-    points: Tensor, centers: Tensor, *, spherical: bool, max_iter: int, tol: float, group: Processes = ALONE
-) -> tuple[Tensor, Assignment, int]:
+    points: Tensor, centers: Tensor, *, spherical: bool, max_iter: int, tol: float, named: Tensor | None = None,
+    group: Processes = ALONE,
+) -> tuple[Tensor, Assignment, int]:  # fmt: skip
     """Iterate until each restart's centers rest; a restart that rests leaves the computation.
 
     Args:
@@ -101,6 +107,7 @@ def lloyd(
         max_iter: iterations at the most.
         tol: a restart rests when the squared movement of its centers, summed, is at most `tol` times the mean
             variance of the features.
+        named: (N,) int64, the center that a point belongs to in any case, or −1.
         group: processes of which each has a shard of the points, and all the same centers.
 
     Returns:
@@ -114,12 +121,12 @@ def lloyd(
     iteration = 0
     while iteration < max_iter and len(active):
         iteration += 1
-        assignment = assign(points, norms, centers[active], assignment)
+        assignment = assign(points, norms, centers[active], assignment, named)
         moved = _update(points, assignment, spherical, group)
         moving = (moved - centers[active]).square().sum(dim=(1, 2)) > tol * variance
         centers[active] = moved
         active, assignment = active[moving], assignment.of(moving)
-    return centers, assign(points, norms, centers), iteration
+    return centers, assign(points, norms, centers, named=named), iteration
 
 
 def _update(points: Tensor, assignment: Assignment, spherical: bool, group: Processes) -> Tensor:

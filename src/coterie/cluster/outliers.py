@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,6 +56,10 @@ class OutlierScore:
         nearest = distances.topk(int(self.nearer.max()) + 1, largest=False).values
         return nearest.gather(1, self.nearer[clusters].unsqueeze(1)).squeeze(1)
 
+    def regrouped(self, sizes: Tensor) -> OutlierScore:
+        """The score of the same features in other clusters, of these sizes (K,) int64; what is odd stays so."""
+        return replace(self, nearer=_nearer(sizes.double() * len(self.references) / sizes.sum(), len(self.references)))
+
 
 def fit_outlier_score(features: Tensor, clusters: Tensor, n_clusters: int) -> OutlierScore:
     """Learn from a finished clustering how far its images lie from one another.
@@ -71,13 +75,18 @@ def fit_outlier_score(features: Tensor, clusters: Tensor, n_clusters: int) -> Ou
     whitening = _whitening(features, clusters, n_clusters)
     chosen = slice(None, None, -(-len(features) // _REFERENCES))
     sizes = torch.bincount(clusters[chosen], minlength=n_clusters)
-    nearer = (_SHARE * sizes).ceil().long().clamp(min=1, max=len(clusters[chosen]) - 1)
+    nearer = _nearer(sizes, len(clusters[chosen]))
     score = OutlierScore(whitening, features[chosen] @ whitening.T, nearer, features.new_ones(()))
     logarithms = score(features, clusters).clamp(min=1e-6).log()
     middle = logarithms.median()
     deviation = 1.4826 * (logarithms - middle).abs().median()
     # A little more, for images that all lie at one distance.
     return OutlierScore(whitening, score.references, nearer, (middle + _FENCE * deviation).exp() * (1 + 1e-3))
+
+
+def _nearer(sizes: Tensor, references: int) -> Tensor:
+    """How many references may be nearer in clusters with so many of them (K,)."""
+    return (_SHARE * sizes).ceil().long().clamp(min=1, max=max(1, references - 1))
 
 
 def _whitening(features: Tensor, clusters: Tensor, n_clusters: int) -> Tensor:

@@ -6,8 +6,10 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from coterie.devices import wide
+from coterie.processes import ALONE, Processes
 
 
 def squared_distances(points: Tensor, norms: Tensor, centers: Tensor) -> Tensor:
@@ -43,6 +45,24 @@ def plus_plus(points: Tensor, n_clusters: int, n_init: int, generator: torch.Gen
         closest = distances[torch.arange(n_init, device=points.device), best]
         chosen.append(candidates.gather(1, best.unsqueeze(1)).squeeze(1))
     return points[torch.stack(chosen, dim=1)]
+
+
+def with_known(centers: Tensor, points: Tensor, named: Tensor, group: Processes = ALONE) -> Tensor:
+    """Centers (R, K, D) of which the first C are the means of known members, and the others those farthest from these.
+
+    Args:
+        centers: (R, K, D), of which each restart gives up the C nearest to the known ones.
+        points: (N, D). named: (N,) int64, from 0 to C−1, each met, or −1.
+        group: processes of which each has a share of the points.
+    """
+    known = F.one_hot(named.clamp(min=0), centers.shape[1]).to(points) * (named >= 0).unsqueeze(1)
+    sums, counts = group.sum(known.T @ points), group.sum(known.sum(dim=0))
+    means = (sums / counts.clamp(min=1).unsqueeze(1))[counts > 0]
+    if len(means) == centers.shape[1]:
+        return means.expand_as(centers).clone()
+    farness = torch.cdist(centers, means.expand(len(centers), -1, -1)).amin(dim=2)
+    others = farness.topk(centers.shape[1] - len(means), dim=1).indices.unsqueeze(2).expand(-1, -1, points.shape[1])
+    return torch.cat([means.expand(len(centers), -1, -1), centers.gather(1, others)], dim=1)
 
 
 def _draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -46,7 +46,9 @@ class Whitening:
         return F.normalize((F.normalize(features.to(self.axes.dtype), dim=1) - self.center) @ self.axes, dim=1)
 
 
-def fit_whitening(features: Tensor, n_axes: int, *, power: float = 1.0, neighbours: int = 10) -> Whitening:
+def fit_whitening(
+    features: Tensor, n_axes: int, *, power: float = 1.0, neighbours: int = 10, named: Tensor | None = None
+) -> Whitening:
     """The axes along which unit features vary most, once divided by their deviation between neighbours.
 
     With covariances C of all and W of neighbours, `W^(−p/2) e` for the first eigenvectors e of `W^(−p/2) C W^(−p/2)`.
@@ -56,6 +58,7 @@ def fit_whitening(features: Tensor, n_axes: int, *, power: float = 1.0, neighbou
         n_axes: m at the most; fewer where the features have not so many directions.
         power: p from 0, which leaves the principal axes as they are, to 1.
         neighbours: of each image, by cosine once the mean is taken out; less than half of all images.
+        named: (N,) int64, the name a person gave each, −1 where none: images of one name count as neighbours, too.
 
     Raises:
         UsageError: an argument out of range. CoterieError: features that are not finite, or all alike.
@@ -77,7 +80,11 @@ def fit_whitening(features: Tensor, n_axes: int, *, power: float = 1.0, neighbou
     if not len(kept):
         raise CoterieError("all features are alike, and nothing tells groups apart")
     variances, axes = variances[kept], axes[:, kept]
-    divided = _power(between_neighbours((units - center) @ axes, neighbours), -power / 2, least**2)
+    places = (units - center) @ axes
+    between = between_neighbours(places, neighbours)
+    if named is not None:
+        between = _with_names(between, places, named)
+    divided = _power(between, -power / 2, least**2)
     _, chosen = torch.linalg.eigh(divided * variances @ divided)
     chosen = axes @ divided @ chosen.flip(1)[:, :n_axes]
     dtype = features.dtype if features.dtype == torch.float64 else torch.float32
@@ -109,6 +116,18 @@ def between_neighbours(places: Tensor, neighbours: int) -> Tensor:
     covariance = total / (2 * count * neighbours)
     sphere = covariance.diagonal().mean().expand(len(total)).diag()
     return torch.lerp(covariance, sphere, _SHRINKAGE)
+
+
+def _with_names(between: Tensor, places: Tensor, named: Tensor) -> Tensor:
+    """A covariance (d, d) between neighbours, and that within names as far as their number vouches for it."""
+    known = named >= 0
+    members = F.one_hot(named[known]).to(places)
+    counts = members.sum(dim=0)
+    apart = places[known] - (members.T @ places[known] / counts.clamp(min=1).unsqueeze(1))[named[known]]
+    freedom = float(counts.sum() - (counts > 0).sum())
+    if not freedom:
+        return between
+    return torch.lerp(between, apart.T @ apart / freedom, freedom / (freedom + len(between)))
 
 
 def _power(covariance: Tensor, exponent: float, least: float) -> Tensor:

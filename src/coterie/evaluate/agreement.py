@@ -18,7 +18,7 @@ class Evaluation:
     """Scores, and the confusion `table` (classes, clusters) with its class names and the purity of each cluster.
 
     `matched` maps a cluster to the row of the class that the best one-to-one matching gives it; by it an image is right
-    or wrong in `reliability`, which is None where no confidence is known.
+    or wrong in `reliability`, which is None where no confidence is known. `left_out` images were told their class.
     """
 
     scores: Scores
@@ -28,11 +28,13 @@ class Evaluation:
     matched: dict[int, int]
     labelled: int
     reliability: Reliability | None = None
+    left_out: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The content of `evaluation.json`."""
         return {
             "labelled": self.labelled,
+            "left_out": self.left_out,
             **asdict(self.scores),
             "classes": self.classes,
             "confusion": self.table.tolist(),
@@ -63,15 +65,20 @@ class ClassFigures:
 
 
 def compare(
-    named: Sequence[str], clusters: npt.NDArray[np.int64], confidence: npt.NDArray[np.floating[Any]] | None = None
-) -> Evaluation:
+    named: Sequence[str], clusters: npt.NDArray[np.int64], confidence: npt.NDArray[np.floating[Any]] | None = None,
+    *, told: npt.NDArray[np.bool_] | None = None,
+) -> Evaluation:  # fmt: skip
     """Compare clusters (N,) with the label of each image by name; images with an empty name are left out.
 
-    With their `confidence` (N,) also how far that can be relied on.
+    With their `confidence` (N,) also how far that can be relied on. Those that were `told` (N,) are left out, too.
 
     Raises:
         ValueError: no label is known.
     """
+    left_out = 0
+    if told is not None:
+        left_out = sum(bool(name) and itself for name, itself in zip(named, told.tolist(), strict=True))
+        named = ["" if itself else name for name, itself in zip(named, told.tolist(), strict=True)]
     classes = in_order(set(named) - {""})
     numbers = {name: number for number, name in enumerate(classes)}
     numbered = np.array([numbers.get(name, -1) for name in named], dtype=np.int64)
@@ -83,7 +90,7 @@ def compare(
         # A cluster that is matched to no class is right about no image.
         expected = np.array([matched.get(cluster, -1) for cluster in clusters[known].tolist()])
         found = reliability(confidence[known], expected == numbered[known])
-    return Evaluation(scores, table, classes, purity(table), matched, int(table.sum()), found)
+    return Evaluation(scores, table, classes, purity(table), matched, int(table.sum()), found, left_out)
 
 
 def per_class(evaluation: Evaluation) -> list[ClassFigures]:

@@ -33,7 +33,7 @@ def _content(subject: Subject) -> dict[str, Any]:
     images, normalisations = takes_images(model), normalisations_of(model)
     return {
         "method": model.blueprint.method,
-        "clusters": model.blueprint.clusters,
+        "clusters": len(model.groups.centers),
         "things": "images" if images else "feature vectors",
         "given": '"photos/"' if images else "features",
         "images_taken": images,

@@ -82,8 +82,12 @@ class Method(nn.Module):
     def check(self, count: int) -> None:
         """Raise a UsageError if `count` images are not enough for these settings; called before training."""
 
-    def begin(self, features: Tensor) -> None:
-        """Look at all features (N, D) once before learning; called for methods on features alone."""
+    def begin(self, features: Tensor, named: Tensor | None = None) -> None:
+        """Look at all features (N, D) once before learning; called for methods on features alone.
+
+        Args:
+            named: (N,) int64, the name a person gave each, −1 where none.
+        """
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (n, d), of any length where `metric` is cosine."""

@@ -54,11 +54,13 @@ class KMeansOnFeatures(OnFeatures):
         self.register_buffer("center", torch.zeros(features))
         self.register_buffer("axes", torch.zeros(features, width))
 
-    def begin(self, features: Tensor) -> None:
+    def begin(self, features: Tensor, named: Tensor | None = None) -> None:
         """Find the axes; where there are fewer than wanted, the rest of the columns stays 0."""
         if self.axes.shape[1]:
             config, wanted = self.config, self.axes.shape[1]
-            found = fit_whitening(self.features(features), wanted, power=config.whitening, neighbours=config.neighbours)
+            found = fit_whitening(
+                self.features(features), wanted, power=config.whitening, neighbours=config.neighbours, named=named
+            )
             self.center.copy_(found.center)
             self.axes[:, : found.axes.shape[1]] = found.axes
 

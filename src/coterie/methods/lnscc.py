@@ -104,7 +104,7 @@ class LNSCC(Method):
         self.register_buffer("scale", torch.ones(sum(spaces)))
 
     @torch.no_grad()
-    def begin(self, features: Tensor) -> None:
+    def begin(self, features: Tensor, named: Tensor | None = None) -> None:  # noqa: ARG002
         """Learn what brings features to the size of one, as raw ones are of any."""
         for kept, found in zip((self.center, self.scale), standard_of(as_one(features, self.spaces)), strict=True):
             kept.copy_(found)

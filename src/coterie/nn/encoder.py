@@ -23,6 +23,7 @@ class Encoder(Mixed):
 
     Attributes:
         parts: in how many parts, one after another, `each` takes a batch.
+        seen: what `each` made of the latest batch.
     """
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -30,6 +31,7 @@ class Encoder(Mixed):
         self.backbone = backbone
         self.features = cast(int, backbone.features)
         self.parts = 1
+        self.seen: Sequence[Tensor] = ()
 
     def each(self, views: Sequence[Tensor], *, joint: bool) -> Sequence[Tensor]:
         """Features of several views (n, C, H, W), in one forward if `joint`: faster, with joint batch statistics.
@@ -41,7 +43,8 @@ class Encoder(Mixed):
         """
         rows = list(zip(*(view.tensor_split(self.parts) for view in views), strict=True))
         encoded = [self._again(part, joint) for part in rows[:-1]] + [self._together(rows[-1], joint)]
-        return [processes().gather(torch.cat(view)) for view in zip(*encoded, strict=True)]
+        self.seen = [processes().gather(torch.cat(view)) for view in zip(*encoded, strict=True)]
+        return self.seen
 
     def _together(self, views: Sequence[Tensor], joint: bool) -> Sequence[Tensor]:
         return self(torch.cat(list(views))).chunk(len(views)) if joint else [self(view) for view in views]

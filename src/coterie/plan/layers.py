@@ -39,7 +39,7 @@ from coterie.train.runtime import Runtime, choose_runtime
 
 YOU = "you"
 # Settings that say nothing of how to learn.
-_APART = ("clusters", "seed", "device", "precision", "deterministic", "compiled", "groups", "words", "data.")
+_APART = ("clusters", "seed", "device", "precision", "deterministic", "compiled", "groups", "words", "labels", "data.")
 
 
 @dataclass(frozen=True)

@@ -35,3 +35,4 @@ class Request:
     label_column: str | None = None
     channels: str | None = None
     words: tuple[str, ...] | None = None
+    labels: str | None = None

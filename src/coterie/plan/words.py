@@ -21,7 +21,7 @@ from coterie.untrusted import read_yaml
 _ARGUMENTS = {
     "method": "method", "clusters": "clusters", "seed": "seed", "backbone": "backbone", "epochs": "train.epochs",
     "size": "data.side", "subset": "data.subset", "image_column": "data.image_column",
-    "label_column": "data.label_column", "channels": "data.channels", "words": "words",
+    "label_column": "data.label_column", "channels": "data.channels", "words": "words", "labels": "labels",
 }  # fmt: skip
 # Those that only ever switch something on, and those whose default is a word.
 _SWITCHES = {

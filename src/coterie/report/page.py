@@ -31,6 +31,7 @@ from coterie.runs.assignments import Assignments
 from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.runs.kept import read_kept
+from coterie.runs.named import told_of
 from coterie.runs.words import as_json, checked_words
 from coterie.text import printable
 from coterie.untrusted import read_matrix
@@ -73,7 +74,7 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
         cards=make_cards(assignments, selection, thumbnails, palette, standing, words),
         map=map_of_embeddings(atlas.places, assignments.clusters[rows], palette, given=embeddings.shape[1] == 2),
         animation=_animation(folder),
-        agreement=_agreement(assignments),
+        agreement=_agreement(assignments, told_of(folder, assignments.keys)),
         curves=curves(folder.read_metrics()),
         settings=printable(folder.config.read_text(encoding="utf-8", errors="replace")),
         skipped=folder.read_skipped(),
@@ -158,11 +159,11 @@ def _animation(folder: RunFolder) -> str | None:
     return f"data:image/gif;base64,{base64.b64encode(folder.animation.read_bytes()).decode('ascii')}"
 
 
-def _agreement(assignments: Assignments) -> Mapping[str, Any] | None:
+def _agreement(assignments: Assignments, told: npt.NDArray[np.bool_]) -> Mapping[str, Any] | None:
     """The comparison with the labels and the figures of each class; the table only if it can be read."""
-    if assignments.labels is None or not any(assignments.labels):
+    if assignments.labels is None or not np.any([bool(label) for label in assignments.labels] & ~told):
         return None
-    evaluation = compare(assignments.labels, assignments.clusters)
+    evaluation = compare(assignments.labels, assignments.clusters, told=told)
     readable = evaluation.table.size <= _MOST_CELLS
     highest = evaluation.table.sum(axis=1, keepdims=True).clip(min=1)
     return {

@@ -102,6 +102,7 @@ class RunConfig:
         groups: how they are found in what was learnt: "own" by the method's own head or else by k-means, as the papers
             do; "mixture" by a mixture of Gaussians with one covariance; "auto" by whichever leaves them further apart.
         words: that a CLIP may suggest as names of groups; none for those of ImageNet's classes.
+        labels: the table of names that a person gave to some of the images, which the run keeps; empty for none.
     """
 
     method: str
@@ -118,6 +119,7 @@ class RunConfig:
     compiled: bool = False
     groups: str = "auto"
     words: tuple[str, ...] = ()
+    labels: str = ""
 
     def __post_init__(self) -> None:
         if self.clusters < 2:

@@ -168,7 +168,7 @@ class RunFolder:
 
     def withdraw(self) -> None:
         """Undo `start` for a run that came to nothing before it began, so that its name is free again."""
-        for path in (self.config, self.skipped, self.duplicates, self.scratch, self.once, self.manifest):
+        for path in (self.config, self.told, self.skipped, self.duplicates, self.scratch, self.once, self.manifest):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.shared, ignore_errors=True)
         with contextlib.suppress(OSError):

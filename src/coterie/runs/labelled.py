@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,8 @@ import numpy.typing as npt
 from coterie.errors import UsageError
 from coterie.runs.assignments import Assignments
 from coterie.runs.kept import part_name
-from coterie.runs.labels import read_label_table
-from coterie.tables import Decimal, to_csv, whole
+from coterie.runs.labels import marked, read_label_table
+from coterie.tables import Decimal, to_csv
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Labelled:
     @property
     def names(self) -> dict[int, str]:
         """The commonest label of each cluster."""
-        return _commonest(self.labels, self.assignments.clusters)
+        return commonest(self.labels, self.assignments.clusters)
 
     def to_csv(self) -> str:
         """Columns key, label, mixed (0 or 1), cluster, confidence, outlier, and known: the class, if any is known."""
@@ -85,7 +85,7 @@ def read_labelled(
     if not any(given):
         raise UsageError(f"{path} gives no image a label")
     table.tell(note)
-    usual = _commonest(given, assignments.clusters)
+    usual = commonest(given, assignments.clusters)
     labels = [
         label or usual.get(cluster, f"Group {cluster}")
         for label, cluster in zip(given, assignments.clusters.tolist(), strict=True)
@@ -95,7 +95,7 @@ def read_labelled(
     return Labelled(assignments, labels, mixed, given.count(""))
 
 
-def _commonest(labels: list[str], clusters: npt.NDArray[np.int64]) -> dict[int, str]:
+def commonest(labels: Sequence[str], clusters: npt.NDArray[np.int64]) -> dict[int, str]:
     """The commonest label of each cluster that has any; of equals the first."""
     counts: dict[int, Counter[str]] = {}
     for label, cluster in zip(labels, clusters.tolist(), strict=True):
@@ -106,13 +106,4 @@ def _commonest(labels: list[str], clusters: npt.NDArray[np.int64]) -> dict[int, 
 
 def _mixed(path: Path, rows: dict[str, dict[str, str]]) -> set[str]:
     """Labels of the groups that are marked: one row suffices."""
-    names = set()
-    for key, row in rows.items():
-        mark = row.get("mixed", "").strip() or "0"
-        try:
-            marked = {0: False, 1: True}[whole(mark)]
-        except (ValueError, KeyError):
-            raise UsageError(f"{path}: mixed must be 0 or 1, and is '{mark}' for key '{key}'") from None
-        if marked:
-            names.add(row["label"])
-    return names
+    return {row["label"] for key, row in rows.items() if marked(path, key, row, "mixed")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from coterie.errors import UsageError
 from coterie.naming import class_names, differ_in_capitals, matched, nearest
-from coterie.tables import by_key, read_table
+from coterie.tables import by_key, read_table, whole
 from coterie.text import printable
 
 
@@ -88,3 +88,16 @@ def read_labels(path: Path, keys: Sequence[str], note: Callable[[str], None] = l
         raise UsageError(f"{path} labels none of the run's images; its keys must be those of assignments.csv")
     table.tell(note)
     return table.labels
+
+
+def marked(path: Path, key: str, row: dict[str, str], column: str) -> bool:
+    """Whether a row is marked in a column of 0 and 1; an empty cell is 0.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    mark = row.get(column, "").strip() or "0"
+    try:
+        return {0: False, 1: True}[whole(mark)]
+    except (ValueError, KeyError):
+        raise UsageError(f"{path}: {column} must be 0 or 1, and is '{mark}' for key '{key}'") from None

@@ -96,7 +96,7 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         method = blueprint.build()
         method.load_state_dict(weights)
         scale = coerce(description.get("scale", []), tuple[float, ...], where="scale")
-        words = checked_words(description.get("words", []), blueprint.clusters)
+        words = checked_words(description.get("words", []), len(groups.centers))
         chosen = precision or _precision(device, description["precision"])
     except UsageError as error:
         raise CoterieError(f"the model in {folder} cannot be used: {error}") from None
@@ -124,17 +124,20 @@ def _blueprint(description: dict[str, Any]) -> Blueprint:
 
 
 def _groups(tensors: dict[str, Tensor], clusters: int, metric: Metric, *, by_head: object) -> Groups:
-    """The groups among tensors read, which are taken out of them; a ValueError where they do not fit each other."""
+    """The groups among tensors read, which are taken out of them; a ValueError where they do not fit each other.
+
+    There may be others than the method learnt, but where its head is what decides.
+    """
     parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
     rule = {name: tensors.pop(f"rule.{name}") for name in _RULE}
     outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
-    if len(parts["centers"]) != clusters:
+    if not isinstance(by_head, bool):
+        raise ValueError("by_head is neither true nor false")
+    if by_head and len(parts["centers"]) != clusters:
         raise ValueError(f"{len(parts['centers'])} centers for {clusters} clusters")
     if "rule.axes" in tensors:
         rule["axes"] = tensors.pop("rule.axes")
     _check_rule(rule, parts["centers"])
-    if not isinstance(by_head, bool):
-        raise ValueError("by_head is neither true nor false")
     return Groups(**parts, rule=Rule(**rule, metric=metric), outlier_score=OutlierScore(**outliers), by_head=by_head)
 
 

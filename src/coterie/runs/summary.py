@@ -22,7 +22,7 @@ def checked_summary(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("it is no object")
     texts = [values.get(name) for name in _TEXTS]
-    counts = [*(values.get(name) for name in _COUNTS), *_list(values, "cluster_sizes")]
+    counts = [*(values.get(name) for name in _COUNTS), values.get("named", 0), *_list(values, "cluster_sizes")]
     numbers = [values.get("seconds")]
     if "acc" in values:
         further = _object(values, "further", {})

@@ -25,6 +25,7 @@ class TrainConfig:
         momentum: of SGD and LARS.
         weight_decay: L2 penalty on every weight.
         embed_batch: images embedded at a time in the E-step.
+        attraction: weight of the loss by which images that were named attract those of their name, see `--labels`.
     """
 
     epochs: int = 1000
@@ -38,6 +39,7 @@ class TrainConfig:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     embed_batch: int = 1024
+    attraction: float = 1.0
 
     def __post_init__(self) -> None:
         if self.optimizer not in ("sgd", "lars", "adam", "adamw"):

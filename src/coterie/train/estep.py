@@ -54,18 +54,26 @@ def embed_all(method: Method, feed: Feed, batch_size: int) -> Tensor:
     return embeddings
 
 
-def expect(method: Method, feed: Feed, asked: EStep, *, batch_size: int, seed: int, epoch: int) -> Expectation:
-    """Embed all data and cluster it as the method asked."""
+def expect(
+    method: Method, feed: Feed, asked: EStep, *, batch_size: int, seed: int, epoch: int, named: Tensor | None = None
+) -> Expectation:
+    """Embed all data and cluster it as the method asked, under the names (N,) that a person gave, −1 where none."""
     embeddings = embed_all(method, feed, batch_size).clone()
+    draws = [generator(embeddings.device, seed, "e-step", epoch, place) for place in range(len(asked.granularities))]
     clusterings = [
-        cluster(embeddings, len(feed), n_clusters, asked, generator(embeddings.device, seed, "e-step", epoch, place))
+        cluster(embeddings, len(feed), n_clusters, asked, draws[place], named)
         for place, n_clusters in enumerate(asked.granularities)
     ]
     return Expectation(embeddings, clusterings)
 
 
-def cluster(embeddings: Tensor, total: int, n_clusters: int, asked: EStep, draw: torch.Generator) -> Clustering:
-    """One clustering of all `total` embeddings as the method asked for it, from this process's share (n, d) of them."""
+def cluster(
+    embeddings: Tensor, total: int, n_clusters: int, asked: EStep, draw: torch.Generator, named: Tensor | None = None
+) -> Clustering:
+    """One clustering of all `total` embeddings as the method asked for it, from this process's share (n, d) of them.
+
+    Names bind k-means, but for clusters in the order of wanted proportions, which names would disturb.
+    """
     if asked.model == "mixture":
         embeddings = processes().gather_shares(embeddings, total)
         return gaussian_mixture(embeddings, n_clusters, metric=asked.metric, n_init=asked.n_init, generator=draw)
@@ -75,6 +83,7 @@ def cluster(embeddings: Tensor, total: int, n_clusters: int, asked: EStep, draw:
         metric=asked.metric,
         n_init=asked.n_init,
         proportions=asked.proportions,
+        named=None if named is None or asked.proportions is not None else named[processes().share(total)],
         generator=draw,
         group=processes(),
     )

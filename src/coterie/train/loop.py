@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from coterie.errors import CoterieError, UsageError
+from coterie.losses.attraction import attraction
 from coterie.methods.base import Batch, Method
 from coterie.nn.encoder import Encoder
 from coterie.processes import processes
@@ -46,6 +47,7 @@ class Loop:
         config: how long and how fast.
         seed: of the run.
         device: of the method.
+        named: (N,) int64, the name a person gave each image, −1 where none; None for no names at all.
         on_step: called after every step, for a progress display.
         on_epoch: called after every epoch that did not go wrong; may save a checkpoint.
 
@@ -58,6 +60,7 @@ class Loop:
     config: TrainConfig
     seed: int
     device: torch.device
+    named: Tensor | None = None
     on_step: Callable[[], None] = lambda: None
     on_epoch: Callable[[Epoch], None] = lambda epoch: None  # noqa: ARG005
     optimizer: torch.optim.Optimizer = field(init=False)
@@ -65,6 +68,9 @@ class Loop:
     def __post_init__(self) -> None:
         self.optimizer = build_optimizer(self.method, self.config)
         divide_batches(self.method, self.config.accumulate, self.feed.batch_size)
+        if self.named is not None:
+            self.named = self.named.to(self.device)
+            self.feed.heed(self.named.cpu())
 
     def run(self, start: int = 0) -> None:
         """Train from epoch `start` to the last.
@@ -91,8 +97,9 @@ class Loop:
         if asked is None:
             return None
         expectation = expect(
-            self.method, self.feed, asked, batch_size=self.config.embed_batch, seed=self.seed, epoch=epoch
-        )
+            self.method, self.feed, asked, batch_size=self.config.embed_batch, seed=self.seed, epoch=epoch,
+            named=self.named,
+        )  # fmt: skip
         check_sizes(expectation, self.method.n_clusters, epoch)
         self.method.receive(expectation.embeddings, expectation.clusterings)
         return expectation
@@ -119,13 +126,22 @@ class Loop:
         """One gradient step."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * (self.config.base_rate if group.get("constant") else rate)
-        losses = self.method.losses(views, batch)
+        losses = self.method.losses(views, batch) | self._attraction(batch)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
         share_gradients(self.method)
         self.optimizer.step()
         self.method.after_step(batch.progress)
         return losses
+
+    def _attraction(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss among the images of a batch that a person named, of what the encoder makes of all views."""
+        encoder = getattr(self.method, "encoder", None)
+        if self.named is None or encoder is None or not self.config.attraction:
+            return {}
+        seen = encoder.seen
+        loss = attraction(torch.cat(list(seen)), self.named[batch.index].repeat(len(seen)))
+        return {"names": self.config.attraction * loss}
 
 
 def divide_batches(method: Method, parts: int, batch_size: int) -> None:

@@ -13,12 +13,15 @@ from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.labels import read_labels
 from coterie.runs.lock import only_writer
+from coterie.runs.named import told_of
 from coterie.surroundings import in_surroundings
 
 
 @in_surroundings
 def evaluate(run: Path, labels: Path | None = None, listener: Listener | None = None) -> Evaluation:
     """Compare a finished run with the labels it knows, or with those of a CSV (columns key and label).
+
+    Images whose names were given to the run are left out.
 
     Args:
         listener: told of rows that mean no image, and the like.
@@ -34,7 +37,10 @@ def evaluate(run: Path, labels: Path | None = None, listener: Listener | None = 
         named = read_labels(labels, assignments.keys, (listener or Listener()).note)
     if named is None or not any(named):
         raise UsageError(f"{run} knows no labels: give a CSV with the columns key and label by --labels")
-    return compare(named, assignments.clusters, assignments.confidence)
+    told = told_of(folder, assignments.keys)
+    if all(itself or not name for name, itself in zip(named, told.tolist(), strict=True)):
+        raise UsageError(f"{run} was told all labels that are known, and none is left to compare with")
+    return compare(named, assignments.clusters, assignments.confidence, told=told)
 
 
 def write_evaluation(evaluation: Evaluation, run: Path) -> tuple[Path, ...]:

@@ -79,16 +79,16 @@ def _fit_first(
             excuse_others()
             listener.note(f"{folder.root} is finished already, from {folder.read_config().data.source}")
             return folder.read_summary()
-        begin_together(material.rows, material.plan.config, folder, material.counted)
+        begin_together(material, folder)
     with tracking:
-        planned, rows = material.plan, material.rows
+        planned, rows, named = material.plan, material.rows, material.named
         with _withdrawn(attempt):
             apart = once(rows, material.counted, folder.once)
-            learnt = learn(planned.config, apart, planned.backbones, attempt)
-            fitted = group(planned.config, rows, learnt, attempt, material.counted)
+            learnt = learn(planned.config, apart, planned.backbones, attempt, material.few)
+            fitted = group(planned.config, rows, learnt, attempt, material.counted, named)
         if request.minutes is not None and not attempt.resuming and learns(planned.config.method):
             _tell_time(request.minutes, fitted.seconds, planned.estimate.seconds, listener)
-        summary = write(planned, rows, fitted, attempt)
+        summary = write(planned, rows, fitted, attempt, named)
         tracking.conclude(summary)
     clear(folder)
     end_together(folder)

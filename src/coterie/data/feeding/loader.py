@@ -63,6 +63,7 @@ class ImageFeed:
                 f"set train.batch_size={max(1, self.batch_size // group.count) * group.count}"
             )
         self._share = group.share(self.batch_size)
+        self._named = torch.empty(0, dtype=torch.int64)
 
     def __len__(self) -> int:
         return len(self.store)
@@ -92,6 +93,10 @@ class ImageFeed:
                 [self._view(raw, kind, place, draws) for place, kind in enumerate(self.views)],
             )
 
+    def heed(self, named: Tensor) -> None:
+        """Let up to a quarter of every batch be images that a person named: those of (N,) int64 that are not −1."""
+        self._named = (named >= 0).nonzero().squeeze(1)
+
     def plain(self, batch_size: int) -> Iterator[Tensor]:
         """This process's share of all images once, in order, without augmentation, in batches of up to `batch_size`."""
         for index in torch.split(torch.arange(len(self.store))[processes().share(len(self.store))], batch_size):
@@ -105,8 +110,13 @@ class ImageFeed:
     def _order(self, epoch: int, weights: Tensor | None) -> Tensor:
         draw = generator("cpu", self.seed, "order", epoch)
         if weights is None:
-            return torch.randperm(len(self.store), generator=draw)
-        return torch.multinomial(weights.cpu(), len(self.store), replacement=True, generator=draw)
+            order = torch.randperm(len(self.store), generator=draw)
+        else:
+            order = torch.multinomial(weights.cpu(), len(self.store), replacement=True, generator=draw)
+        most = min(len(self._named), self.batch_size // 4)
+        for start in range(0, self.steps_per_epoch * self.batch_size if most else 0, self.batch_size):
+            order[start : start + most] = self._named[torch.randperm(len(self._named), generator=draw)[:most]]
+        return order
 
     def _raw(self, index: Tensor) -> Tensor:
         if self._resident is not None:

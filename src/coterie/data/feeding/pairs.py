@@ -64,6 +64,17 @@ class PairFeed(PointFeed):
         self.steps_per_epoch = len(features) // self.batch_size
         self.neighbours = cosine_neighbours(self.comparable, pairing.count(len(features)))
 
+    def heed(self, named: Tensor) -> None:
+        """The partners of a point with a name are others of that name, where there are any."""
+        named = named.to(self.device)
+        for place in (named >= 0).nonzero().squeeze(1).tolist():
+            alike = (named == named[place]).nonzero().squeeze(1)
+            alike = alike[alike != place]
+            if len(alike):
+                self.neighbours[place] = alike.repeat(-(-self.neighbours.shape[1] // len(alike)))[
+                    : self.neighbours.shape[1]
+                ]
+
     def batches(self, epoch: int, *, weights: Tensor | None = None) -> Iterator[tuple[Tensor, list[Tensor]]]:  # noqa: ARG002
         """Places (n,) of points, and the features (n, D) of these and of their partners, of every batch of an epoch."""
         draw = generator(self.device, self.seed, "pairs", epoch)

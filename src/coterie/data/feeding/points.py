@@ -43,6 +43,9 @@ class PointFeed:
         """Places (n,), and features (n, D) for each view, of every batch of an epoch."""
         raise NotImplementedError
 
+    def heed(self, named: Tensor) -> None:
+        """Let the names (N,) int64 that a person gave, −1 where none, say which points are drawn together."""
+
     def plain(self, batch_size: int) -> Iterator[Tensor]:
         """This process's share of all points once, in order, in batches of at most `batch_size`."""
         yield from torch.split(self.points[processes().share(len(self.points))], batch_size)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from coterie.cluster.choice import Way, choose_way
-from coterie.cluster.groups import Grouping, by_size, fit_groups
+from coterie.cluster.groups import Grouping, Groups, by_size, fit_groups
 from coterie.cluster.kmeans import Metric, kmeans
-from coterie.cluster.spaces import in_spaces
+from coterie.cluster.taught import ranked, regroup
 from coterie.data.base import Rows
 from coterie.data.feeding.features import Features
 from coterie.devices import widest
@@ -23,11 +23,15 @@ from coterie.methods import Method, learns
 from coterie.processes import processes
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Embedded, Model, embed_rows
-from coterie.runs.words import Words, words_of_groups
+from coterie.runs.named import Named
+from coterie.runs.words import Words
 from coterie.seeding import generator
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.learn import Learnt, runtime_of
+from coterie.workflow.steps.named import suggested
 from coterie.workflow.steps.stopping import agree
+
+Counted = npt.NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Fitted:
 
     `way` is how the groups were found, `own` the method's own way, which may be the same.
     `counted` (n,) are the rows that were learnt from, None for all; `held_out` (n,) bool marks which of these were kept
-    out of learning, None where nothing was.
+    out of learning, None where nothing was. `called` are the K groups' names where images were named.
     """
 
     model: Model
@@ -46,16 +50,19 @@ class Fitted:
     own: Way
     seconds: float
     held_out: npt.NDArray[np.bool_] | None = None
-    counted: npt.NDArray[np.int64] | None = None
+    counted: Counted = None
+    called: tuple[str, ...] = ()
 
 
 def group(
-    config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt, counted: npt.NDArray[np.int64] | None = None
-) -> Fitted:
+    config: RunConfig, rows: Rows, learnt: Learnt, attempt: Attempt, counted: Counted = None,
+    named: Named | None = None,
+) -> Fitted:  # fmt: skip
     """Embed everything and group it.
 
     Args:
         counted: (n,) the rows that groups are found among, and whose `held_out` the result tells; None for all.
+        named: what a person called some of the rows: these are together, and apart from those of other names.
 
     Raises:
         CoterieError: the embeddings are not finite. ResourceError: memory or device gave out.
@@ -74,6 +81,9 @@ def group(
         way, own = _ways(apart, config, method)
         if way is not own:
             attempt.note(_told(way, own))
+        called: list[str] = []
+        if named is not None:
+            way, called = _heeding(way, apart, named.at(counted), config, method.metric)
         _tell_empty(way.labels, config, attempt)
         groups = fit_groups(
             apart.embeddings, apart.features, way.labels, config.clusters, metric=method.metric, rule=way.rule,
@@ -83,23 +93,42 @@ def group(
             learnt.blueprint, method, learnt.normalisation, groups, config.precision, learnt.frozen, config.data.scale
         )
         grouping = model.group(embedded)
+        if named is not None:
+            grouping = _settled(grouping, embedded, groups, way, called, named, counted)
         model = replace(model, words=_words(rows, grouping, learnt, config))
         seconds = learnt.seconds + time.perf_counter() - began
-        return Fitted(model, embedded, grouping, way, own, seconds, learnt.held_out, counted)
+        return Fitted(model, embedded, grouping, way, own, seconds, learnt.held_out, counted, tuple(called))
 
 
 def _words(rows: Rows, grouping: Grouping, learnt: Learnt, config: RunConfig) -> Words:
-    """What the backbones' own features, which a head may have changed since, say of each group.
-
-    Of backbones that know other words than each other, those speak that know the words given, or else the first's.
-    """
     if not learnt.frozen or not isinstance(rows, Features):
         return ()
-    columns = in_spaces(torch.from_numpy(rows.values), rows.widths)
-    known = [(one.vocabulary, own) for one, own in zip(learnt.frozen, columns, strict=True) if one.vocabulary]
-    words = config.words or next((vocabulary.words for vocabulary, _ in known), ())
-    speaking = [(vocabulary, own) for vocabulary, own in known if vocabulary.words == words]
-    return words_of_groups(speaking, grouping.clusters.cpu(), config.clusters) if speaking else ()
+    return suggested(rows, learnt.frozen, config.words, grouping.clusters, config.clusters)
+
+
+def _heeding(way: Way, embedded: Embedded, named: Named, config: RunConfig, metric: Metric) -> tuple[Way, list[str]]:
+    """Groups like those of a way that keep to names, and what each is called."""
+    told = torch.from_numpy(named.index)
+    draw = generator("cpu", config.seed, "names")
+    found = regroup(
+        embedded.embeddings.cpu(), way.labels.cpu(), told, config.clusters, found=True, metric=metric, generator=draw
+    )
+    labels, order = ranked(found.labels, config.clusters)
+    called = [named.names[old] if old < len(named.names) else f"Group {new}" for new, old in enumerate(order.tolist())]
+    like = embedded.embeddings
+    return Way("what was said of some", labels.to(like.device), found.rule.ordered(order).to(like)), called
+
+
+def _settled(
+    grouping: Grouping, embedded: Embedded, groups: Groups, way: Way, called: list[str], named: Named, counted: Counted
+) -> Grouping:
+    """Of all images: those that were grouped are where they were put, and those that were named where they belong."""
+    labels = grouping.clusters.clone()
+    labels[slice(None) if counted is None else torch.from_numpy(counted)] = way.labels
+    told = torch.from_numpy(named.index).to(labels.device)
+    place = torch.tensor([called.index(name) for name in named.names], device=labels.device)
+    labels = torch.where(told >= 0, place[told.clamp(min=0)], labels)
+    return groups.table(embedded.embeddings, labels, told >= 0, grouping.outlier_score)
 
 
 def _ways(embedded: Embedded, config: RunConfig, method: Method) -> tuple[Way, Way]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from coterie.config import plain
 from coterie.data.base import Rows
@@ -24,11 +25,13 @@ from coterie.nn.pretrained.base import joined_labels
 from coterie.processes import processes
 from coterie.runs.config import RunConfig
 from coterie.runs.model import Blueprint
+from coterie.runs.named import Named
 from coterie.train.checkpoint import Checkpoint
 from coterie.train.loop import Loop
 from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.look import normalisation_of
+from coterie.workflow.steps.named import unnamed
 from coterie.workflow.steps.observer import Observer
 from coterie.workflow.steps.stopping import stepped
 
@@ -49,7 +52,9 @@ class Learnt:
     frozen: tuple[Pretrained, ...] = ()
 
 
-def learn(config: RunConfig, rows: Rows, backbones: tuple[Pretrained, ...], attempt: Attempt) -> Learnt:
+def learn(
+    config: RunConfig, rows: Rows, backbones: tuple[Pretrained, ...], attempt: Attempt, named: Named | None = None
+) -> Learnt:
     """Train on images or features.
 
     Args:
@@ -58,6 +63,7 @@ def learn(config: RunConfig, rows: Rows, backbones: tuple[Pretrained, ...], atte
         backbones: the pretrained ones, if any: one for a method on images to start from, which is then used up; or
             what made the features.
         attempt: a checkpoint in its folder is resumed.
+        named: what a person called some of the rows.
 
     Raises:
         UsageError: settings that do not fit the data. CoterieError: training failed; the last checkpoint is kept.
@@ -74,12 +80,12 @@ def learn(config: RunConfig, rows: Rows, backbones: tuple[Pretrained, ...], atte
         normalisation = normalisation_of(rows, config.data.normalisation, trained) if isinstance(rows, Store) else None
         frozen = () if isinstance(rows, Store) else backbones
         if isinstance(rows, Features):
-            method.begin(torch.from_numpy(rows.values).to(runtime.device))
+            method.begin(torch.from_numpy(rows.values).to(runtime.device), _index(named, runtime.device))
         began = time.perf_counter()
         if not learns(config.method):
             return Learnt(blueprint, method, normalisation, 0.0, frozen=frozen)
         feed = feed_for(rows, normalisation, method, config, runtime)
-        before = _run_loop(method, feed, rows, config, attempt)
+        before = _run_loop(method, feed, unnamed(rows, named), config, attempt, _index(named, runtime.device))
         held_out = feed.held_out.cpu().numpy() if isinstance(feed, EdgeFeed) else None
         return Learnt(blueprint, method, normalisation, before + time.perf_counter() - began, held_out, frozen)
 
@@ -97,10 +103,16 @@ def blueprint_of(config: RunConfig, rows: Rows, backbones: tuple[Pretrained, ...
     return Blueprint(config.method, config.options, name, rows.shape, config.clusters, architecture, spaces)
 
 
-def _run_loop(method: Method, feed: ImageFeed | PointFeed, rows: Rows, config: RunConfig, attempt: Attempt) -> float:
+def _index(named: Named | None, device: torch.device) -> Tensor | None:
+    return None if named is None else torch.from_numpy(named.index).to(device)
+
+
+def _run_loop(
+    method: Method, feed: ImageFeed | PointFeed, rows: Rows, config: RunConfig, attempt: Attempt, named: Tensor | None
+) -> float:
     """Run the loop, from the checkpoint if there is one; returns the seconds that earlier attempts took."""
     group, folder, listener = processes(), attempt.folder, attempt.listener
-    loop = Loop(method, feed, config.train, config.seed, feed.device, on_step=lambda: stepped(listener, group))
+    loop = Loop(method, feed, config.train, config.seed, feed.device, named, on_step=lambda: stepped(listener, group))
     checkpoint = None if folder is None else Checkpoint(folder.checkpoint, rows.fingerprint())
     done, before = (0, 0.0) if checkpoint is None else checkpoint.restore(method, loop.optimizer)
     if done:

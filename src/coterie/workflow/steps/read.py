@@ -27,10 +27,12 @@ from coterie.nn.pretrained.vocabulary import imagenet_words
 from coterie.plan import Plan, check_enough
 from coterie.runs.duplicates import told, write_duplicates
 from coterie.runs.model import Model
+from coterie.runs.named import Named
 from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.steps.accept import accept
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.look import look, normalisation_of, write_features
+from coterie.workflow.steps.named import named_by
 
 Counted = npt.NDArray[np.int64] | None
 
@@ -40,21 +42,33 @@ class Material:
     """All there is, what was left out, and the plan with its backbone normalised as the data want it.
 
     `counted` (n,) are the rows that a method learns from, where copies of others are left out of that; None for all.
+    `named` are the images that a person named, None where there are none.
     """
 
     rows: Rows
     skipped: list[Skipped]
     plan: Plan
     counted: Counted = None
+    named: Named | None = None
+
+    @property
+    def few(self) -> Named | None:
+        """Those named among the rows that a method learns from."""
+        return None if self.named is None else self.named.at(self.counted)
 
 
 def read(plan: Plan, attempt: Attempt) -> Material:
     """Read the images of a plan, and let its backbones look at them where the method wants features.
 
     Raises:
-        UsageError: nothing that can be read, or too little. ResourceError: the source went away meanwhile.
-        CoterieError: the images are not those an earlier attempt learnt from.
+        UsageError: nothing that can be read, or too little, or names that are not of the images. ResourceError: the
+            source went away meanwhile. CoterieError: the images are not those an earlier attempt learnt from.
     """
+    material = _read_all(plan, attempt)
+    return replace(material, named=named_by(plan.config, material.rows.keys, attempt))
+
+
+def _read_all(plan: Plan, attempt: Attempt) -> Material:
     having_read = tuple(_having_read(each, plan, attempt.listener) for each in plan.backbones)
     plan = replace(plan, backbones=having_read)
     if plan.backbones and plan.on_features:

@@ -11,19 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
-from coterie.data.base import Rows
+from coterie.config import plain
 from coterie.data.reading.handout import hand_out, take
 from coterie.data.reading.store import Store
 from coterie.errors import CoterieError
 from coterie.listener import Listener
 from coterie.plan.plan import reopened
 from coterie.processes import processes
-from coterie.runs.config import RunConfig, from_yaml, to_yaml
+from coterie.runs.config import from_yaml, to_yaml
 from coterie.runs.folder import RunFolder
+from coterie.runs.named import Named
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
-from coterie.workflow.steps.read import Counted, once
+from coterie.workflow.steps.read import Material, once
 from coterie.workflow.steps.stopping import waiting
 
 
@@ -46,12 +47,16 @@ def excuse_others(code: int = 0) -> None:
     processes().tell(json.dumps({"ended": code}).encode())
 
 
-def begin_together(rows: Rows, config: RunConfig, folder: RunFolder, counted: Counted = None) -> None:
-    """Tell the others what to train on, and which rows of it are counted; a process alone has no one to tell."""
+def begin_together(material: Material, folder: RunFolder) -> None:
+    """Tell the others what to train on, which rows of it are counted, and which named; one alone has no one to tell."""
     if processes().count > 1:
-        hand_out(rows, folder.shared)
-        kept = None if counted is None else counted.tolist()
-        message = {"root": str(folder.root.resolve()), "config": to_yaml(config), "counted": kept}
+        hand_out(material.rows, folder.shared)
+        message = {
+            "root": str(folder.root.resolve()),
+            "config": to_yaml(material.plan.config),
+            "counted": plain(material.counted),
+            "named": plain(material.named),
+        }
         processes().tell(json.dumps(message).encode())
 
 
@@ -76,4 +81,7 @@ def fit_along(listener: Listener) -> None:
     # What made features is of use to the first one alone, which keeps the model.
     backbones = reopened(config) if isinstance(rows, Store) else ()
     counted = None if message["counted"] is None else np.array(message["counted"])
-    group(config, rows, learn(config, once(rows, counted, None), backbones, attempt), attempt, counted)
+    told = message["named"]
+    named = None if told is None else Named(tuple(told["names"]), np.array(told["index"]))
+    few = None if named is None else named.at(counted)
+    group(config, rows, learn(config, once(rows, counted, None), backbones, attempt, few), attempt, counted, named)

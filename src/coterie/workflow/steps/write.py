@@ -23,15 +23,20 @@ from coterie.runs.assignments import Assignments
 from coterie.runs.config import RunConfig
 from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
+from coterie.runs.labelled import Labelled
 from coterie.runs.model_files import save_model
+from coterie.runs.named import Named
 from coterie.runs.words import as_json
 from coterie.workflow.steps.attempt import Attempt
 from coterie.workflow.steps.group import Fitted, cluster_embeddings
+from coterie.workflow.steps.named import unnamed
 from coterie.workflow.steps.pictures import take_pictures
 
 
-def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt) -> dict[str, Any]:
+def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt, named: Named | None = None) -> dict[str, Any]:
     """Write a run's results into its folder; the summary, which is returned, comes last, and says that it is finished.
+
+    Scores leave out the images that a person named.
 
     Raises:
         ResourceError: the disk gave out; what was written is kept.
@@ -51,7 +56,11 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt) -> dict[str,
             f"{plan.config.data.source} can no longer be read, so the page has no pictures: once it is back, "
             f"coterie report {folder.root} --source {plan.config.data.source} adds them"
         )
-    summary = _summarise(plan.config, rows, fitted, skipped=len(folder.read_skipped()))
+    summary = _summarise(plan.config, unnamed(rows, named), fitted, skipped=len(folder.read_skipped()))
+    if named is not None:
+        summary["named"] = int((named.index >= 0).sum())
+        groups = [fitted.called[cluster] for cluster in assignments.clusters.tolist()]
+        write_text(folder.labelled, Labelled(assignments, groups, np.zeros(len(groups), dtype=bool), 0).to_csv())
     attempt.note("writing the report")
     if fitted.held_out is not None:
         write_animation(folder, fitted.held_out, assignments.clusters[_counted(fitted)])
