@@ -33,7 +33,11 @@ class Visit:
 
     def __init__(self, browser: Any, report: Path | str, *, beside: Visit | None = None, **options: Any) -> None:
         address = report if isinstance(report, str) else report.as_uri()
-        self._own = ("file:", "data:", "blob:") if isinstance(report, Path) else ("data:", "blob:", address)
+        self._own = (
+            ("file:", "data:", "blob:")
+            if isinstance(report, Path)
+            else ("data:", "blob:", "/".join(address.split("/")[:4]))
+        )
         if beside is None:
             offline = isinstance(report, Path)
             viewport = {"width": 1240, "height": 1000}

@@ -72,6 +72,7 @@ def test_parts_and_likeness_are_those_of_the_embeddings(run: OpenRun) -> None:
     parts = told(run, "split", rows=[3, 0, 1, 2], parts=2)["parts"]
     assert parts[0] == parts[3] != parts[1] == parts[2]
     assert told(run, "similar", rows=[0, 1], among=[5, 4, 3, 2], most=3) == {"rows": [2, 3, 5]}
+    assert told(run, "similar", rows=[0], among=[4, 1], most=96) == {"rows": [1, 4]}
     wrong: list[dict[str, Any]] = [
         {"rows": [0, 1], "parts": 3}, {"rows": [0, 1], "parts": 1}, {"rows": [0, 6], "parts": 2},
         {"rows": [0, -1], "parts": 2}, {"rows": [0, True], "parts": 2}, {"rows": "01", "parts": 2},

@@ -54,6 +54,7 @@ def sides(rows: list[dict[str, str]], column: str) -> list[set[str]]:
 
 def test_a_group_is_split_named_and_becomes_folders(page: Visit, mixed: Path, tmp_path: Path, capsys: Any) -> None:
     split(page, "Group 0", 2)
+    expect(page.card("Group 0, part 1").get_by_role("heading", level=3)).to_be_focused()
     expect(page.page.locator("#progress")).to_have_text("0 of 3 groups named · 1 split")
     expect(page.card("Group 0, part 2").locator(".facts")).to_contain_text("8 images")
     rows = page.labels(tmp_path / "labels.csv")
@@ -92,17 +93,18 @@ def test_parts_are_split_further_and_come_back(page: Visit, tmp_path: Path) -> N
     assert Counter((row["label"], row["split"], row["part"]) for row in rows)["Group 1", "", ""] == 8
     assert {row["part"] for row in rows if row["label"] == "pets"} == {"1", "2", "3"}
     assert {row["split"] for row in rows if row["label"] == "pets"} == {"3"}
-    card = page.card("pets").first
+    card = page.card("pets, part 1")
     card.get_by_label("Merge into another group").fill("pets, part 3")
     card.get_by_role("button", name="Merge").click()
-    expect(page.card("pets").get_by_role("heading", level=3).first).to_be_focused()
+    expect(page.card("pets, part 2").get_by_role("heading", level=3)).to_be_focused()
     expect(page.card("pets, part 3")).to_have_count(0)
     page.card("pets, part 2").get_by_label("Merge into another group").fill("Group 1")
     page.card("pets, part 2").get_by_role("button", name="Merge").click()
+    expect(page.card("pets")).to_have_count(1)
     rows = page.labels(tmp_path / "merged.csv")
     assert {row["split"] for row in rows} == {""}
     assert Counter(row["label"] for row in rows)["Group 1"] > 8
-    split(page, "Group 1", 20)
+    split(page, "Group 1", 40)
     expect(page.page.locator("#said")).to_contain_text("it can be split into 2 to")
 
 

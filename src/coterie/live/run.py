@@ -116,7 +116,7 @@ class OpenRun:
 
     def _split(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Which part, from 0, each of some images is in, by k-means on the embeddings."""
-        rows, parts = self._rows(asked, "rows"), self._number(asked, "parts")
+        rows, parts = self._rows(asked, "rows"), _number(asked, "parts")
         if not 2 <= parts <= len(rows):
             raise UsageError(f"{len(rows)} images cannot be split into {parts} parts")
         points = torch.from_numpy(self._embeddings[rows])
@@ -125,7 +125,7 @@ class OpenRun:
 
     def _similar(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Rows nearest to the mean of some, the nearest first, among others."""
-        rows, among, most = self._rows(asked, "rows"), self._rows(asked, "among"), self._number(asked, "most")
+        rows, among, most = self._rows(asked, "rows"), self._rows(asked, "among"), _number(asked, "most")
         if not len(rows):
             raise UsageError("pick an image first")
         middle = self._embeddings[rows].mean(axis=0)
@@ -133,7 +133,7 @@ class OpenRun:
         return {"rows": among[np.argsort(far, kind="stable")[:most]].tolist()}
 
     def _refined(self, asked: dict[str, Any]) -> dict[str, Any]:
-        groups = None if asked.get("groups") is None else self._number(asked, "groups")
+        groups = None if asked.get("groups") is None else _number(asked, "groups")
         with self._writing:
             if asked.get("version") != self._read()[0]:
                 raise UsageError("another window has said more meanwhile: look at it, then refine")
@@ -151,8 +151,9 @@ class OpenRun:
             raise UsageError(f"{name} must be rows of the run, from 0 to {count - 1}")
         return np.array(values, dtype=np.int64)
 
-    def _number(self, asked: dict[str, Any], name: str) -> int:
-        value = asked.get(name)
-        if type(value) is not int or not 0 <= value <= len(self._assignments.keys):
-            raise UsageError(f"{name} must be a whole number")
-        return value
+
+def _number(asked: dict[str, Any], name: str) -> int:
+    value = asked.get(name)
+    if type(value) is not int or value < 0:
+        raise UsageError(f"{name} must be a whole number")
+    return value

@@ -81,9 +81,9 @@ def kept_in(content: bytes, path: Path, keys: Sequence[str]) -> Kept:
 
 
 def part_name(row: Mapping[str, str]) -> str:
-    """The name of the group that a row puts its image in: that of a part has its number, but for the first one."""
+    """The name of the group that a row puts its image in; that of a part has its number."""
     part = row.get("part", "").strip()
-    return f"{row['label']}, part {part}" if row["label"] and part not in ("", "0", "1") else row["label"]
+    return f"{row['label']}, part {part}" if row["label"] and part not in ("", "0") else row["label"]
 
 
 def _count(path: Path, row: Mapping[str, str], column: str, most: int) -> int:

@@ -96,7 +96,7 @@ function showCards() {
     card.hidden = !members.has(group);
     if (members.has(group)) showCard(group, card);
   }
-  byId("group-names").replaceChildren(...allGroups().map((group) => make("option", { value: nameOf(group) })));
+  byId("group-names").replaceChildren(...[...members.keys()].map((group) => make("option", { value: nameOf(group) })));
   arrangeCards();
   showChips();
 }

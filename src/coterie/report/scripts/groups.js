@@ -2,14 +2,14 @@
 // they were merged into; further groups, made for moved images and for parts, are numbered after the clusters.
 
 // `moved` is where a person put an image itself, `parted` where a split put it, which comes first; `parts` are groups
-// without a name that were split off, each with the group it is a part of.
+// without a name, each with the group it is a part of.
 const fresh = () => ({ names: {}, into: {}, mixed: {}, moved: {}, parts: {}, parted: {}, made: 0 });
 
 let work = fresh();
 const past = []; // What can be undone: { state, words }, the newest last.
 const onChange = []; // Called after every change.
 let groupOf = new Uint16Array(run.count); // Of each image.
-let members = new Map(); // Group → images.
+let members = new Map(); // Group → images, of groups that have any.
 
 function settle() {
   members = new Map(allGroups().map((group) => [group, []]));
@@ -17,6 +17,7 @@ function settle() {
     groupOf[image] = placeOf(image, run.cluster[image]);
     members.get(groupOf[image]).push(image);
   }
+  for (const [group, own] of members) if (!own.length) members.delete(group);
 }
 
 const placeOf = (image, cluster) => rootOf(work.parted[image] ?? work.moved[image] ?? cluster);
@@ -56,12 +57,15 @@ function allGroups() {
   return [...clusters, ...made].filter((group) => !(group in work.into));
 }
 
-// What a group is a part of, which is itself where it is none; the parts split off a group; and which of them it is.
+// What a group is a part of, which is itself where it is none; the parts of a group; and which of them it is, or 0.
 const wholeOf = (group) => (group in work.parts ? wholeOf(rootOf(work.parts[group])) : group);
 const partsOf = (whole) => Object.keys(work.parts).map(Number).filter((part) => wholeOf(part) === whole);
-const numberOf = (group) => (group in work.parts ? partsOf(wholeOf(group)).indexOf(group) + 2 : 1);
+const numberOf = (group) => {
+  const parts = group in work.parts ? partsOf(wholeOf(group)) : [];
+  return parts.length > 1 ? parts.indexOf(group) + 1 : 0; // The only part that is left is the whole.
+};
 const clusterName = (group) => `Group ${group}`;
-const partName = (name, number) => (number > 1 ? `${name}, part ${number}` : name);
+const partName = (name, number) => (number ? `${name}, part ${number}` : name);
 const usualName = (group) =>
   group in work.parts ? partName(nameOf(wholeOf(group)), numberOf(group)) : clusterName(group);
 const nameOf = (group) => work.names[group] ?? usualName(group);
@@ -152,15 +156,22 @@ function setMoved(state, image, group) {
   delete state.parted[image];
 }
 
-// Make groups of the parts of a group, lists of its images; the first one stays.
+// Make groups of the parts of a group, lists of its images; a part that is split gives way to its own parts. Returns
+// the first of them.
 function splitInto(group, parts) {
+  const first = run.clusters + work.made;
   change(`Split ${nameOf(group)} into ${parts.length}`, (state) => {
-    for (const part of parts.slice(1)) {
+    const whole = wholeOf(group);
+    for (const part of parts) {
       const made = run.clusters + state.made++;
-      state.parts[made] = group;
+      state.parts[made] = whole;
       for (const image of part) state.parted[image] = made;
     }
+    if (whole === group) return;
+    state.into[group] = first;
+    delete state.parts[group];
   });
+  return first;
 }
 
 function startOver() {

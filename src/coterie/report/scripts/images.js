@@ -41,7 +41,7 @@ function showWanted() {
   byId("find").value = byId("find").value.trim() === wanted.text.trim() ? byId("find").value : wanted.text;
   byId("images-kind").value = wanted.kind;
   const groupField = byId("images-group");
-  const options = allGroups().map((group) => make("option", { value: group }, nameOf(group)));
+  const options = [...members.keys()].map((group) => make("option", { value: group }, nameOf(group)));
   groupField.replaceChildren(make("option", { value: "" }, "all groups"), ...options);
   groupField.value = wanted.group;
   if (groupField.value !== String(wanted.group)) want({ group: "" });

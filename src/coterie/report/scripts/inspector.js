@@ -21,7 +21,7 @@ function showSelected() {
 function factsOf(image) {
   const group = groupOf[image];
   const facts = [
-    ["Group", nameOf(group) + (isAway(image) ? ` (from ${nameOf(rootOf(run.cluster[image]))})` : "")],
+    ["Group", nameOf(group) + (isAway(image) && !(group in work.parts) ? ` (from ${nameOf(rootOf(run.cluster[image]))})` : "")],
     ["Confidence", percent(run.confidence[image])],
   ];
   if (isSaid(image)) facts.push(["Placed", "by you"]);

@@ -21,7 +21,7 @@ async function split(group, count) {
   const parts = Array.from({ length: count }, (_, part) => own.filter((_, place) => found[place] === part));
   const filled = parts.filter((part) => part.length).sort((one, other) => other.length - one.length);
   if (filled.length < 2) announce(`${name} cannot be split: its images are all alike`);
-  else splitInto(group, filled);
+  else goTo(splitInto(group, filled));
 }
 
 // The part of each point by the trial of least inertia; the same points give the same parts.

@@ -1,7 +1,7 @@
 // What happens when: every part shows what it has to, and again whenever something changes.
 
 function showProgress() {
-  const groups = allGroups();
+  const groups = [...members.keys()];
   const named = groups.filter(isNamed).length;
   const words = [`${named} of ${groups.length} groups named`];
   const mixed = groups.filter(isMixed).length;

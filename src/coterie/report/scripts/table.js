@@ -16,9 +16,9 @@ function sayings(cluster = run.cluster) {
   const known = new Map(); // Group → what its images share.
   const shared = (group) => {
     const whole = wholeOf(group);
-    const parts = partsOf(whole).length + 1;
-    const part = parts > 1 ? numberOf(group) : 0;
-    return { label: nameOf(whole), mixed: isMixed(group) ? 1 : 0, split: parts > 1 ? parts : 0, part, whole };
+    const parts = partsOf(whole).length;
+    const mixed = isMixed(group) ? 1 : 0;
+    return { label: nameOf(whole), mixed, split: parts > 1 ? parts : 0, part: numberOf(group), whole };
   };
   return Array.from(cluster, (own, image) => {
     const group = placeOf(image, own);
@@ -87,7 +87,7 @@ function workOf(rows) {
     else if (away) state.parted[image] = ownerOf(label);
   }
   for (const [image, { label, part }] of [...rows].sort(([, one], [, other]) => one.part - other.part)) {
-    if (!label || part < 2) continue;
+    if (!label || !part) continue;
     const name = partName(label, part);
     if (!owner.has(name)) {
       const made = run.clusters + state.made++;
