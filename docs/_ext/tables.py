@@ -1,8 +1,9 @@
 """Tables that are made from the code and the benchmarks when the pages are built, so that they never go stale.
 
 `{commands}` lists the verbs of the command line, `{settings} METHOD` the options of a method, `{recipes} METHOD` its
-shipped recipes, `{measured} METHOD` what benchmarks/methods.json holds of it, `{standings}` all methods side by
-side, `{frozen}` heads on frozen features, and `{corrections}` what named images are worth. The role {acc}`DATA METHOD` is the mean accuracy of one of them.
+shipped recipes, `{measured} METHOD` what benchmarks/methods.json holds of it, `{standings}` all methods side by side,
+`{frozen}` heads on frozen features, and `{corrections}` what named images are worth. The role {acc}`DATA METHOD` is the
+mean accuracy of one of them.
 """
 
 from __future__ import annotations

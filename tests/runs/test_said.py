@@ -143,7 +143,7 @@ def test_what_was_told_comes_back_from_its_file(tmp_path: Path) -> None:
     found = said(tmp_path, "key,label", "0.png,'=cat", "7.png,dog")
     (tmp_path / "told.csv").write_text(to_told(KEYS, found), encoding="utf-8")
     named = read_named(tmp_path / "told.csv", KEYS)
-    assert named.names == ("'=cat", "dog")
+    assert named.names == ("=cat", "dog")
     assert named.index.tolist() == [0, -1, -1, -1, -1, -1, -1, 1, -1, -1]
     assert named.at(np.array([7, 8])).index.tolist() == [0, -1]
 

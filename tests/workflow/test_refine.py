@@ -52,7 +52,7 @@ def names_of(run: Path) -> list[str]:
 
 
 def each_kind(named: int = 2) -> list[str]:
-    return [f"{row},{KINDS[row % 3]}" for row in range(3 * named)]
+    return [f"{row:06},{KINDS[row % 3]}" for row in range(3 * named)]
 
 
 def test_a_few_names_and_the_rest_follows(made: Path, table: Any, tmp_path: Path, capsys: Any) -> None:
@@ -61,7 +61,7 @@ def test_a_few_names_and_the_rest_follows(made: Path, table: Any, tmp_path: Path
     out = capsys.readouterr().out
     assert re.search(r"20 of 60 images moved \(6 were named\)", out)
     assert names_of(new) == [KINDS[row % 3] for row in range(60)]
-    assert [row["key"] for row in rows_of(new / "told.csv")] == [str(row) for row in range(6)]
+    assert [row["key"] for row in rows_of(new / "told.csv")] == [f"{row:06}" for row in range(6)]
     summary = json.loads((new / "summary.json").read_text())
     assert (summary["clusters"], summary["named"], summary["acc"]) == (3, 6, 1.0)
     assert summary["further"]["before refining"]["acc"] < 0.7
@@ -124,14 +124,14 @@ def test_the_new_run_lies_beside_the_old_one(made: Path) -> None:
     ("rows", "words", "message"),
     [
         ([], [], "there is nothing to refine by"),
-        (["0,ape", "0,bee"], [], "key '0' occurs more than once"),
-        (["0,ape", "1,bee"], ["--merge", "ape,bee"], "'ape' and 'bee' cannot be merged"),
-        (["0,ape", "1,bee", "2,cat"], ["-k", "2"], "-k 2 is too few: 3 groups have names or are split off"),
+        (["000000,ape", "000000,bee"], [], "key '000000' occurs more than once"),
+        (["000000,ape", "000001,bee"], ["--merge", "ape,bee"], "'ape' and 'bee' cannot be merged"),
+        (["000000,ape", "000001,bee", "000002,cat"], ["-k", "2"], "-k 2 is too few: 3 groups have names or"),
         ([], ["--split", "5"], "unknown group '5'"),
         ([], ["--split", "0=99"], "cannot be split into 99 parts"),
         ([], ["--merge", "0,1"], "1 groups of 60 images: at least 2"),
         ([], ["-k", "61"], "61 groups of 60 images"),
-        (["0,ape", "zebra.png,bee"], [], "a key is no image of the run, 'zebra.png'"),
+        (["000000,ape", "zebra.png,bee"], [], "a key is no image of the run, 'zebra.png'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line_and_leaves_nothing(
@@ -214,7 +214,7 @@ def test_every_method_keeps_to_names(method: str, blobs: tuple) -> None:
     [
         (np.arange(59), "59 labels for 60 images"),
         (np.arange(60), "-k 3 is too few: images were given 60 names"),
-        ({"1": "a", "x": "b"}, "unknown image 'x'"),
+        ({"000001": "a", "x": "b"}, "labels name 'x', which is no image"),
         ([None] * 60, "labels name no image"),
     ],
 )  # fmt: skip

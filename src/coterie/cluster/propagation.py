@@ -132,7 +132,8 @@ def _mixture(points: Tensor, shares: Tensor, covariance: Tensor) -> Tensor:
     # Also where points do not vary, or groups are all there is.
     rounding = _REGULARISED * (1 + covariance.diagonal().mean()) * torch.eye(len(covariance), dtype=points.dtype)
     slopes = torch.linalg.solve((within + within.T) / 2 + rounding, means.T)
-    return points @ slopes + weights.log() - 0.5 * (means.T * slopes).sum(dim=0)
+    logits: Tensor = points @ slopes + weights.log() - 0.5 * (means.T * slopes).sum(dim=0)
+    return logits
 
 
 def _bound(shares: Tensor, told: Tensor) -> Tensor:

@@ -58,6 +58,8 @@ def with_known(centers: Tensor, points: Tensor, named: Tensor, group: Processes 
     known = F.one_hot(named.clamp(min=0), centers.shape[1]).to(points) * (named >= 0).unsqueeze(1)
     sums, counts = group.sum(known.T @ points), group.sum(known.sum(dim=0))
     means = (sums / counts.clamp(min=1).unsqueeze(1))[counts > 0]
+    if not len(means):
+        return centers
     if len(means) == centers.shape[1]:
         return means.expand_as(centers).clone()
     farness = torch.cdist(centers, means.expand(len(centers), -1, -1)).amin(dim=2)

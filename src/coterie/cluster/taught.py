@@ -24,7 +24,7 @@ from coterie.cluster.whitening import fit_whitening
 from coterie.errors import CoterieError
 
 # Points that axes are found from.
-_SAMPLE = 20_000
+_SAMPLE = 5_000
 # Axes by groups.
 _WIDTH = 1.5
 

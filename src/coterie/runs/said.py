@@ -114,7 +114,8 @@ class Said:
                 raise UsageError(
                     f"group '{name}' is to be split into {parts} and into {self.parts[name]} parts: say one"
                 )
-            if not 2 <= parts <= (size := list(self.groups).count(name)):
+            size = list(self.groups).count(name)
+            if not 2 <= parts <= size:
                 raise UsageError(f"group '{name}' of {size} images cannot be split into {parts} parts")
         return replace(self, parts={**self.parts, **asked})
 

@@ -17,10 +17,10 @@ from coterie.config import plain
 from coterie.data.base import Rows
 from coterie.data.feeding.features import Features
 from coterie.data.reading.store import Store
-from coterie.errors import UsageError, unknown
+from coterie.errors import UsageError
 from coterie.evaluate.agreement import in_order
 from coterie.files import write_text
-from coterie.naming import class_name
+from coterie.naming import class_name, nearest
 from coterie.nn.pretrained import Pretrained
 from coterie.runs.config import RunConfig
 from coterie.runs.named import Named, read_named
@@ -64,7 +64,7 @@ def named_as(labels: Names, keys: Sequence[str], clusters: int) -> Named:
         named = read_named(Path(labels), keys)
     elif isinstance(labels, Mapping):
         if strange := [key for key in labels if key not in {*keys}]:
-            raise unknown("image", str(strange[0]), keys)
+            raise UsageError(f"labels name '{strange[0]}', which is no image{nearest(str(strange[0]), keys)}")
         named = Named.of([_name(labels.get(key)) for key in keys])
     elif len(labels) == len(keys):
         named = Named.of([_name(label) for label in labels])

@@ -103,7 +103,8 @@ class Refining:
         said = replace(self.said, clusters=table.clusters, groups=groups_now)
         refined = self._changes(new)
         write_text(new.assignments, table.to_csv())
-        write_text(new.told, to_told(table.keys, said))
+        if said.told.any():
+            write_text(new.told, to_told(table.keys, said))
         write_text(new.labels, said.to_csv(table.keys))
         mixed = np.array([group in self.said.mixed for group in groups_now])
         write_text(new.labelled, Labelled(table, groups_now, mixed, 0).to_csv())
@@ -117,7 +118,8 @@ class Refining:
     @property
     def _outlying(self) -> npt.NDArray[np.float64]:
         """How odd an image is does not depend on what its group is called."""
-        return 2.0 * self.old.outlier if self.old.outlier_score is None else self.old.outlier_score
+        score = self.old.outlier_score
+        return 2.0 * self.old.outlier.astype(np.float64) if score is None else score
 
     def _words(self) -> Words:
         if not self.folder.features.is_file() or not self.model.backbones:
@@ -142,7 +144,7 @@ class Refining:
             list(self.names),
             np.bincount(labels, minlength=len(self.names)).tolist(),
             int(self.said.told.sum()),
-            [self.old.keys[row] for row in np.flatnonzero(came != home[self.old.clusters])],
+            [self.old.keys[row] for row in np.flatnonzero(came != home[self.old.clusters]).tolist()],
             {name: parts for name, parts in went.items() if len(parts) > 1},
             scores.ari,
             scores.nmi,
