@@ -55,7 +55,7 @@ def _quoted(text: str) -> str:
     return '"{}"'.format(text.replace('"', '""')) if _QUOTED.search(text) else text
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def read_table(path: Path, columns: Sequence[str], content: bytes | None = None) -> list[dict[str, str]]:
     """The rows of a CSV as people, spreadsheets and other programs write them.
 
     Text is in UTF-8, or in UTF-16 as Excel's "Unicode text". Cells are parted by commas, semicolons or tabs, as a first
@@ -64,12 +64,13 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
     Args:
         columns: those it must have, in small letters; others may stand beside them.
+        content: of the file, where it is at hand.
 
     Raises:
         UsageError: it cannot be read, lacks a column, holds no row, or has rows of another length than its heading.
     """
     try:
-        lines = _lines(_decoded(path.read_bytes()), columns)
+        lines = _lines(_decoded(path.read_bytes() if content is None else content), columns)
     except UnicodeDecodeError:
         raise UsageError(f'{path} cannot be read as CSV: it is not text in UTF-8; save it as "CSV UTF-8"') from None
     except (OSError, csv.Error) as error:

@@ -259,6 +259,13 @@ REFUSED: dict[str, tuple[str, int, str, Knock]] = {
         lambda p: intruders.pickled(p.folder / "l.csv", p.marker),
     ),
     "labels, apply": ("apply run l.csv", 2, "l.csv", lambda p: intruders.pickled(p.folder / "l.csv", p.marker)),
+    "labels.csv in a run": (
+        "report run", 2, "labels.csv", lambda p: intruders.pickled(p.run / "labels.csv", p.marker)
+    ),
+    "labels.csv in a run, parts": (
+        "report run", 2, "split must be a whole number up to 40",
+        lambda p: (p.run / "labels.csv").write_text(f"key,label,split\n000000,x,{10**15}\n"),
+    ),
     "labelled.csv": (
         "export run --coco c.json", 2, "labelled.csv", lambda p: intruders.pickled(p.run / "labelled.csv", p.marker)
     ),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,93 +16,10 @@ from coterie.data.sources import open_source
 from coterie.data.sources.arrays import ArraySource
 from coterie.data.sources.passed import SORTED_MARK
 from coterie.runs.folder import RunFolder
-from coterie.runs.words import Word
 from coterie.tables import guarded
 from coterie.text import printable
 from small import finished_run
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("no Chromium on this machine", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
-expect = playwright.expect
-expect.set_options(timeout=30_000)  # Milliseconds; only ever waited for in full where something is wrong.
-
-KINDS = ("cat", "dog", "owl")
-SUGGESTED = ((Word("tabby", 0.714), Word("Siamese cat", 0.12)), (), (Word("tabby", 0.3), Word("<b>owl</b>", 0.2)))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as tool:
-        options = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
-        found = tool.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three folders of twelve pictures, with names that give trouble."""
-    root = tmp_path_factory.mktemp("page") / "photos"
-    rng = np.random.default_rng(0)
-    for number, kind in enumerate(KINDS):
-        (root / kind).mkdir(parents=True)
-        for place in range(12):
-            pixels = np.clip(80 * np.eye(3)[number] + rng.integers(60, 170, (24, 24, 3)), 0, 255).astype(np.uint8)
-            name = {0: "=1+1.png", 1: 'ü, "x"; <b>.png'}.get(place, f"{kind}{place:02d}.png")
-            Image.fromarray(pixels).save(root / kind / name)
-    shutil.copy(root / "cat" / "cat02.png", root / "=2+2.png")
-    return root
-
-
-@pytest.fixture(scope="module")
-def run(photos: Path) -> Path:
-    source = open_source(photos, labels_from_folders=True)
-    source.labels[0] = 0  # Of the file beside the folders.
-    clusters = np.r_[0, np.arange(36) // 12]
-    return finished_run(photos.parent / "run", source, clusters, name=str(photos), words=SUGGESTED)
-
-
-class Visit:
-    """A page in a fresh profile without a network; whatever goes wrong in it is kept."""
-
-    def __init__(self, browser: Any, report: Path, **options: Any) -> None:
-        self.context = browser.new_context(offline=True, viewport={"width": 1240, "height": 1000}, **options)
-        self.page = self.context.new_page()
-        self.troubles: list[str] = []
-        self.page.on("console", lambda line: self.troubles.append(line.text))
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("request", self._request)
-        self.page.goto(report.as_uri())
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            self.troubles.append(request.url)
-
-    def card(self, name: str) -> Any:
-        title = self.page.locator(".title").filter(has_text=name)
-        return self.page.locator("article:visible").filter(has=title)
-
-    def name(self, card: str, name: str) -> None:
-        field = self.card(card).get_by_label("Name of")
-        field.fill(name)
-        field.press("Enter")
-
-    def labels(self, path: Path) -> list[dict[str, str]]:
-        with self.page.expect_download() as download:
-            self.page.get_by_role("button", name="Download labels.csv").click()
-        download.value.save_as(path)
-        with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
-
-
-@pytest.fixture
-def visit(browser: Any, run: Path) -> Iterator[Visit]:
-    found = Visit(browser, run / "report.html")
-    yield found
-    found.context.close()
-    assert found.troubles == []
+from visiting import Visit, expect
 
 
 def test_a_persons_work_becomes_folders(visit: Visit, run: Path, photos: Path, tmp_path: Path, capsys: Any) -> None:
@@ -120,7 +35,8 @@ def test_a_persons_work_becomes_folders(visit: Visit, run: Path, photos: Path, t
     visit.page.locator("#move").get_by_role("button", name="Move").click()
     rows = {row["key"]: row for row in visit.labels(tmp_path / "labels.csv")}
     assert len(rows) == 37
-    assert rows["cat/cat03.png"] == {"key": "cat/cat03.png", "label": "Cats & =co", "mixed": "0", "cluster": "0"}
+    assert ",".join(rows["cat/cat03.png"]) == "key,label,mixed,cluster,said,split,part"
+    assert ",".join(rows["cat/cat03.png"].values()) == "cat/cat03.png,Cats & =co,0,0,0,,"
     assert rows["dog/dog03.png"]["label"] == "Cats & =co"
     assert (rows["owl/owl03.png"]["label"], rows["owl/owl03.png"]["mixed"]) == ("Group 2", "1")
     assert (rows["owl/owl11.png"]["label"], rows["owl/owl11.png"]["mixed"]) == ("'=HYPERLINK(1)", "0")
@@ -351,7 +267,7 @@ def test_names_in_every_place_of_the_page_are_text(browser: Any, tmp_path: Path)
     assert [row["key"] for row in rows] == [guarded(printable(key)) for key in source.keys]  # As the table has them.
     named = [{**row, "label": MARKUP[place % len(MARKUP)]} for place, row in enumerate(rows)]
     with (tmp_path / "named.csv").open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, ["key", "label", "mixed", "cluster"])
+        writer = csv.DictWriter(stream, [*named[0]])
         writer.writeheader()
         writer.writerows(named)
     visit.page.get_by_label("Load labels.csv").set_input_files(tmp_path / "named.csv")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 # By these torch, when it is imported, lets operations that an accelerator lacks go to the CPU.
 _FALLBACKS = ("PYTORCH_ENABLE_MPS_FALLBACK", "PYTORCH_ENABLE_XPU_FALLBACK")
 # Verbs whose result is what they print.
-_PRINTING = frozenset(("assign", "backbones", "bench", "choose-k", "plan", "probe", "recipes", "stability"))
+_PRINTING = frozenset(("assign", "backbones", "bench", "choose-k", "open", "plan", "probe", "recipes", "stability"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from coterie.cli import verbs
 from coterie.cli.asking import add_fit, add_plan
 from coterie.cli.backbones import add_backbones
+from coterie.cli.opening import add_open
 from coterie.cli.parsing import Parser, add_channels, add_reading, new_verb
 from coterie.cli.recipes import add_recipes
 from coterie.cli.values import local, names, parts, path
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stability(group)
     _add_probe(group)
     _add_report(group)
+    add_open(group)
     _add_export(group)
     _add_choose_k(group)
     add_recipes(group)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,21 +19,26 @@ from coterie.report.palette import colours
 from coterie.report.plots import principal_axes
 from coterie.report.sheets import Sheets
 from coterie.runs.assignments import Assignments
+from coterie.runs.kept import Kept
 
 # Neighbours an image is shown with, and those that the map keeps together.
 _SHOWN, _KEPT_TOGETHER = 8, 15
 # Groups a person may add to the clusters, each with a colour of its own.
 _FURTHER_GROUPS = 40
+# Bytes of all vectors, a third more as base64, and the most axes of one.
+_VECTORS, _AXES = 786_432, 64
 # The greatest number of two bytes; it stands for "none" among indices.
 _TOP = 0xFFFF
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """Where the shown images lie: `places` (n, 2) on a map, and `neighbours` (n, k), the nearest first."""
+    """Where the shown images lie: `places` (n, 2) on a map, `neighbours` (n, k), the nearest first, and `vectors`
+    (n, a) int8, in which images that look alike to the model are near."""
 
     places: npt.NDArray[np.floating[Any]]
     neighbours: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.int8]
 
 
 def make_atlas(embeddings: npt.NDArray[np.floating[Any]]) -> Atlas:
@@ -44,10 +49,12 @@ def make_atlas(embeddings: npt.NDArray[np.floating[Any]]) -> Atlas:
     points = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
     distances, neighbours = nearest_neighbours(points, min(_KEPT_TOGETHER + 1, len(points)))
     shown = neighbours[:, 1 : _SHOWN + 1].numpy()
+    axes = principal_axes(embeddings, max(2, min(_AXES, _VECTORS // len(embeddings))))
+    vectors = np.rint(axes * (127 / max(float(np.abs(axes).max()), 1e-12))).astype(np.int8)
     if embeddings.shape[1] == 2:
-        return Atlas(embeddings, shown)
-    start = torch.from_numpy(principal_axes(embeddings))
-    return Atlas(planar_map(distances, neighbours, start).numpy(), shown)
+        return Atlas(embeddings, shown, vectors)
+    start = torch.from_numpy(np.ascontiguousarray(axes[:, :2]))
+    return Atlas(planar_map(distances, neighbours, start).numpy(), shown, vectors)
 
 
 def page_content(
@@ -56,7 +63,7 @@ def page_content(
     atlas: Atlas,
     sheets: Sheets | None,
     standing: npt.NDArray[np.int64] | None = None,
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     """Plain values for JSON; images are numbered by their place in `rows`, the rows of the run that are shown.
 
     Args:
@@ -86,8 +93,28 @@ def page_content(
         "place": _packed(_squared(atlas.places), "<u2"),
         "neighbours": _packed(atlas.neighbours, "<u2"),
         "perImage": int(atlas.neighbours.shape[1]),
+        "vectors": _packed(atlas.vectors, "i1"),
+        "axes": int(atlas.vectors.shape[1]),
         "sheets": None if sheets is None else _tiling(sheets, rows),
     }
+
+
+def said_content(said: Kept | None, rows: Sequence[int]) -> dict[str, Any] | None:
+    """What a person has said of the images in `rows`, as `page_content` has its values; None where nothing was said."""
+    if said is None:
+        return None
+    index = np.asarray(rows)
+    labels = list(dict.fromkeys(said.labels[row] for row in rows))
+    numbers = {label: number for number, label in enumerate(labels)} | {"": _TOP}
+    columns = {
+        "label": np.array([numbers[said.labels[row]] for row in rows]),
+        "mixed": said.mixed[index],
+        "said": said.said[index],
+        "split": said.split[index],
+        "part": said.part[index],
+    }
+    packed = {name: _packed(column, "<u2") for name, column in columns.items()}
+    return {"name": f"{zlib.crc32(repr((labels, packed)).encode()):08x}", "labels": labels, **packed}
 
 
 def _tiling(sheets: Sheets, rows: Sequence[int]) -> dict[str, Any]:

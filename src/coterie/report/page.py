@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import functools
 import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -20,7 +21,7 @@ from coterie.errors import CoterieError
 from coterie.evaluate.agreement import compare, per_class
 from coterie.files import write_text
 from coterie.report.cards import make_cards
-from coterie.report.content import make_atlas, page_content
+from coterie.report.content import make_atlas, page_content, said_content
 from coterie.report.palette import colours
 from coterie.report.plots import curves, map_of_embeddings
 from coterie.report.selection import folded, select, shown_rows
@@ -29,6 +30,7 @@ from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
 from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
+from coterie.runs.kept import read_kept
 from coterie.runs.named import told_of
 from coterie.runs.words import as_json, checked_words
 from coterie.text import printable
@@ -36,7 +38,8 @@ from coterie.untrusted import read_matrix
 
 # In the order they build on each other.
 _SCRIPTS = (
-    "run", "groups", "reading", "table", "pictures", "view", "points", "map", "inspector", "cards", "images", "start",
+    "run", "groups", "reading", "table", "keeping", "pictures", "view", "points", "map", "lasso", "parts", "likeness",
+    "inspector", "cards", "images", "refining", "start",
 )  # fmt: skip
 # Rows and columns of a confusion table one can still read.
 _MOST_CELLS = 1600
@@ -59,7 +62,9 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
     rows = shown_rows(standing, [row for picks in selection.values() for row in picks.rows])
     atlas = make_atlas(embeddings[rows])
     words = checked_words(summary.get("words", []), summary["clusters"])
-    script = _script()
+    content = page_content(assignments, rows, atlas, sheets, standing)
+    content |= {"words": as_json(words), "said": said_content(read_kept(folder, assignments.keys), rows)}
+    content["before"] = summary.get("refined", {}).get("before")
     page = _environment().get_template("page.html.j2")
     html = page.render(
         summary={"further": {}} | summary,
@@ -75,16 +80,31 @@ def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
         skipped=folder.read_skipped(),
         copies=int((standing == 0).sum()),
         pixelated=0 < config.data.side <= PIXEL_ART,
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
-        content={**page_content(assignments, rows, atlas, sheets, standing), "words": as_json(words)},
+        script=page_script(),
+        policy=policy_in_page(),
+        content=content,
         sheets=[] if sheets is None else [base64.b64encode(image).decode("ascii") for image in sheets.images],
     )
     write_text(folder.report, html)
 
 
-def _script() -> Markup:
-    """The page's script, of which the browser is told the hash: no other may run."""
+def policy() -> str:
+    """What a browser may do on the page: show what is in it, and run its script, known by the hash."""
+    digest = base64.b64encode(hashlib.sha256(page_script().encode("utf-8")).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def policy_in_page() -> Markup:
+    """The `policy` as an element of the page, by which it is heeded from disk."""
+    return Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy()}">')
+
+
+@functools.cache
+def page_script() -> Markup:
+    """The page's script, the only one that may run."""
     folder = files("coterie.report") / "scripts"
     parts = [(folder / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
     return Markup('"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from coterie.errors import UsageError
 from coterie.runs.assignments import Assignments
+from coterie.runs.kept import part_name
 from coterie.runs.labels import marked, read_label_table
 from coterie.tables import Decimal, to_csv
 
@@ -76,6 +77,8 @@ def read_labelled(
     table = read_label_table(path, assignments.keys)
     if table.strange:
         raise UsageError(f"{path}: {table.strangers()}")
+    for row in table.rows.values():
+        row["label"] = part_name(row)
     given = table.labels
     if first is not None:
         given = [label or given[row] for label, row in zip(given, first.tolist(), strict=True)]

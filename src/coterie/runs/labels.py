@@ -54,13 +54,13 @@ class LabelTable:
             note(f"{self.path}: '{pair[0]}' and '{pair[1]}' count as two labels; only capitals tell them apart")
 
 
-def read_label_table(path: Path, keys: Sequence[str]) -> LabelTable:
-    """The labels in a CSV for the images of these keys.
+def read_label_table(path: Path, keys: Sequence[str], content: bytes | None = None) -> LabelTable:
+    """The labels in a CSV for the images of these keys; `content` is the CSV, where it is at hand.
 
     Raises:
         UsageError: no such file, other columns, or a key twice.
     """
-    table = read_table(path, ("key", "label"))
+    table = read_table(path, ("key", "label"), content)
     for row, label in zip(table, class_names(row["label"] for row in table), strict=True):
         row["label"] = label
     rows, shown = by_key(path, table), [printable(key) for key in keys]

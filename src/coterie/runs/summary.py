@@ -32,6 +32,7 @@ def checked_summary(values: Any) -> dict[str, Any]:
         numbers += [
             _object({"": row}, "").get(score) for row in (values, baseline, *further.values()) for score in _SCORES
         ]
+    texts += [_object(values, "refined", {}).get("before", "")]
     texts += [text for pair in _object(values, "versions").items() for text in pair]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("a text is none")

@@ -45,8 +45,11 @@ function wire(group, card) {
       return;
     }
     into.value = "";
-    merge(group, target);
-    goTo(target);
+    goTo(merge(group, target));
+  });
+  card.querySelector(".split").addEventListener("submit", (event) => {
+    event.preventDefault();
+    split(group, event.target.querySelector("input").valueAsNumber);
   });
   offerWords(group, card.querySelector(".words"));
   card.querySelector(".mixed-box").addEventListener("change", (event) => markMixed(group, event.target.checked));
@@ -93,7 +96,7 @@ function showCards() {
     card.hidden = !members.has(group);
     if (members.has(group)) showCard(group, card);
   }
-  byId("group-names").replaceChildren(...allGroups().map((group) => make("option", { value: nameOf(group) })));
+  byId("group-names").replaceChildren(...[...members.keys()].map((group) => make("option", { value: nameOf(group) })));
   arrangeCards();
   showChips();
 }
@@ -109,19 +112,23 @@ function showCard(group, card) {
   const field = card.querySelector(".name-field");
   field.value = isNamed(group) ? name : "";
   field.placeholder = usualName(group);
-  for (const [what, element] of [["Name of", field], ["Merge into another group:", card.querySelector(".merge input")]]) {
+  for (const [what, element] of [
+    ["Name of", field],
+    ["Merge into another group:", card.querySelector(".merge input")],
+    ["Number of parts to split into:", card.querySelector(".split input")],
+  ]) {
     element.setAttribute("aria-label", `${what} ${name}`);
   }
   const own = members.get(group);
-  const arrived = own.filter((image) => isMoved(image));
+  const arrived = own.filter(isAway);
   const edited = arrived.length > 0 || absorbedBy(group).length > 0 || own.length !== countIn(group);
   if (edited || !saidAtFirst.has(group)) card.querySelector(".facts").replaceChildren(...factsOfGroup(group));
   else card.querySelector(".facts").innerHTML = saidAtFirst.get(group);
   const majority = card.querySelector(".majority");
   if (majority) majority.hidden = edited;
   showAbsorbed(group, card);
-  showArrived(card, arrived);
-  markLeft(card);
+  showArrived(group, card, arrived);
+  markLeft(group, card);
 }
 
 const counts = new Map();
@@ -170,16 +177,17 @@ function showAbsorbed(group, card) {
   if (mine && mine.parentElement !== card) card.insertBefore(mine, place);
 }
 
-function showArrived(card, arrived) {
+function showArrived(group, card, arrived) {
   const place = card.querySelector(".arrived");
   const list = make("ul", { className: "gallery" }, ...arrived.slice(0, 48).map((image) => make("li", {}, pictureButton(image))));
-  place.replaceChildren(...(arrived.length ? [make("h4", {}, `Moved here: ${images(arrived.length)}`), list] : []));
+  const words = `${group in work.parts ? "In this part" : "Moved here"}: ${images(arrived.length)}`;
+  place.replaceChildren(...(arrived.length ? [make("h4", {}, words), list] : []));
 }
 
-// Images that were moved away stay where they were found, struck out.
-function markLeft(card) {
+// Images that went elsewhere stay where they were found, struck out.
+function markLeft(group, card) {
   for (const item of card.querySelectorAll(".gallery li[data-image]")) {
-    item.classList.toggle("left", isMoved(Number(item.dataset.image)));
+    item.classList.toggle("left", groupOf[Number(item.dataset.image)] !== group);
   }
 }
 
@@ -193,7 +201,7 @@ const CARD_KINDS = {
   impure: (group) => figuresOf(group).purity < 0.5,
 };
 const CARD_ORDERS = {
-  number: (group) => group,
+  number: (group) => wholeOf(group) + numberOf(group) / run.palette.length, // Parts follow what they are parts of.
   large: (group) => -figuresOf(group).size,
   small: (group) => figuresOf(group).size,
   sure: (group) => -figuresOf(group).confidence,

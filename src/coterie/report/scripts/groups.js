@@ -1,40 +1,26 @@
-// A person's work on the clusters: names, merges, "mixed" marks and moved images. Groups are clusters and what they
-// were merged into; further groups, made for moved images, are numbered after the clusters.
+// A person's work on the clusters: names, merges, "mixed" marks, moved images and parts. Groups are clusters and what
+// they were merged into; further groups, made for moved images and for parts, are numbered after the clusters.
 
-const fresh = () => ({ names: {}, into: {}, mixed: {}, moved: {}, made: 0 });
-const storageName = `coterie:${run.name}`;
+// `moved` is where a person put an image itself, `parted` where a split put it, which comes first; `parts` are groups
+// without a name, each with the group it is a part of.
+const fresh = () => ({ names: {}, into: {}, mixed: {}, moved: {}, parts: {}, parted: {}, made: 0 });
 
-let work = restored();
+let work = fresh();
 const past = []; // What can be undone: { state, words }, the newest last.
 const onChange = []; // Called after every change.
 let groupOf = new Uint16Array(run.count); // Of each image.
-let members = new Map(); // Group → images.
-
-function restored() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(storageName));
-    if (kept && Object.keys(fresh()).every((part) => part in kept)) return kept;
-  } catch {
-    // No storage, as in a private window, or nothing that can be read in it.
-  }
-  return fresh();
-}
-
-function keep() {
-  try {
-    localStorage.setItem(storageName, JSON.stringify(work));
-  } catch {
-    // The download still holds the work.
-  }
-}
+let members = new Map(); // Group → images, of groups that have any.
 
 function settle() {
   members = new Map(allGroups().map((group) => [group, []]));
   for (let image = 0; image < run.count; image++) {
-    groupOf[image] = rootOf(work.moved[image] ?? run.cluster[image]);
+    groupOf[image] = placeOf(image, run.cluster[image]);
     members.get(groupOf[image]).push(image);
   }
+  for (const [group, own] of members) if (!own.length) members.delete(group);
 }
+
+const placeOf = (image, cluster) => rootOf(work.parted[image] ?? work.moved[image] ?? cluster);
 
 // Do something that can be undone; `words` say what was done.
 function change(words, alter) {
@@ -71,11 +57,22 @@ function allGroups() {
   return [...clusters, ...made].filter((group) => !(group in work.into));
 }
 
-const usualName = (group) => `Group ${group}`;
+// What a group is a part of, which is itself where it is none; the parts of a group; and which of them it is, or 0.
+const wholeOf = (group) => (group in work.parts ? wholeOf(rootOf(work.parts[group])) : group);
+const partsOf = (whole) => Object.keys(work.parts).map(Number).filter((part) => wholeOf(part) === whole);
+const numberOf = (group) => {
+  const parts = group in work.parts ? partsOf(wholeOf(group)) : [];
+  return parts.length > 1 ? parts.indexOf(group) + 1 : 0; // The only part that is left is the whole.
+};
+const clusterName = (group) => `Group ${group}`;
+const partName = (name, number) => (number ? `${name}, part ${number}` : name);
+const usualName = (group) =>
+  group in work.parts ? partName(nameOf(wholeOf(group)), numberOf(group)) : clusterName(group);
 const nameOf = (group) => work.names[group] ?? usualName(group);
 const isNamed = (group) => group in work.names;
 const isMixed = (group) => work.mixed[group] === true;
-const isMoved = (image) => image in work.moved;
+const isSaid = (image) => image in work.moved;
+const isAway = (image) => groupOf[image] !== rootOf(run.cluster[image]);
 const colourOf = (group) => run.palette[group % run.palette.length];
 const absorbedBy = (group) => [...present].filter((other) => other !== group && rootOf(other) === group);
 const UNSEEN = /[\u200b\u2060\ufeff\u00ad\u200e\u200f]/g;
@@ -95,15 +92,22 @@ function rename(group, given) {
 }
 
 function setName(state, group, name) {
-  if (name === usualName(group)) delete state.names[group];
-  else state.names[group] = name;
+  if (name === usualName(group)) {
+    delete state.names[group];
+  } else {
+    state.names[group] = name;
+    delete state.parts[group];
+  }
 }
 
+// Returns the group that is left: what others are a part of stays, and its part goes.
 function merge(group, target) {
   if (group === target) return target;
+  if (wholeOf(target) === group) return merge(target, group);
   change(`Merged ${nameOf(group)} into ${nameOf(target)}`, (state) => {
     state.into[group] = target;
     delete state.mixed[group];
+    delete state.parts[group];
   });
   return target;
 }
@@ -143,15 +147,33 @@ function moveTo(images, given) {
 
 function newGroup(state, name) {
   const group = run.clusters + state.made++;
-  setName(state, group, name);
+  state.names[group] = name;
   return group;
 }
 
 function setMoved(state, image, group) {
-  if (rootOf(run.cluster[image]) === group) delete state.moved[image];
-  else state.moved[image] = group;
+  state.moved[image] = group;
+  delete state.parted[image];
+}
+
+// Make groups of the parts of a group, lists of its images; a part that is split gives way to its own parts. Returns
+// the first of them.
+function splitInto(group, parts) {
+  const first = run.clusters + work.made;
+  change(`Split ${nameOf(group)} into ${parts.length}`, (state) => {
+    const whole = wholeOf(group);
+    for (const part of parts) {
+      const made = run.clusters + state.made++;
+      state.parts[made] = whole;
+      for (const image of part) state.parted[image] = made;
+    }
+    if (whole === group) return;
+    state.into[group] = first;
+    delete state.parts[group];
+  });
+  return first;
 }
 
 function startOver() {
-  change("Started over", () => (work = fresh()));
+  change("Started over", () => (work = begun()));
 }

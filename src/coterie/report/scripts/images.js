@@ -2,7 +2,6 @@
 
 const AT_ONCE = 96;
 let listed = AT_ONCE;
-const picked = new Set();
 
 function showImages() {
   const matching = [...(found ?? Array.from({ length: run.count }, (_, image) => image))].sort(ORDERS[wanted.sort]);
@@ -11,7 +10,6 @@ function showImages() {
   byId("images-count").textContent = found === null ? images(run.count) : `${images(found.length)} found`;
   byId("images-more").hidden = matching.length <= listed;
   byId("images-more").textContent = `Show ${Math.min(AT_ONCE, matching.length - listed)} more`;
-  for (const image of picked) if (found !== null && !found.includes(image)) picked.delete(image);
   showPicked();
 }
 
@@ -25,16 +23,25 @@ function pickBox(image) {
   return box;
 }
 
+// Picked images stay so whatever is looked for; the bar at the bottom tells of them.
 function showPicked() {
   byId("picked").hidden = picked.size === 0;
+  document.body.classList.toggle("picking", picked.size > 0);
   byId("picked-count").textContent = `${images(picked.size)} picked`;
+  byId("inspector-pick").setAttribute("aria-pressed", String(picked.has(selected)));
+}
+
+function togglePicked(image) {
+  if (!picked.delete(image)) picked.add(image);
+  showImages();
+  announce(`${fileName(image)} ${picked.has(image) ? "picked" : "no longer picked"}, ${images(picked.size)} in all`, { shown: false });
 }
 
 function showWanted() {
   byId("find").value = byId("find").value.trim() === wanted.text.trim() ? byId("find").value : wanted.text;
   byId("images-kind").value = wanted.kind;
   const groupField = byId("images-group");
-  const options = allGroups().map((group) => make("option", { value: group }, nameOf(group)));
+  const options = [...members.keys()].map((group) => make("option", { value: group }, nameOf(group)));
   groupField.replaceChildren(make("option", { value: "" }, "all groups"), ...options);
   groupField.value = wanted.group;
   if (groupField.value !== String(wanted.group)) want({ group: "" });
@@ -95,4 +102,10 @@ byId("picked").addEventListener("submit", (event) => {
   picked.clear();
   byId("picked-to").value = "";
   moveTo(chosen, name);
+  byId("images-heading").focus({ preventScroll: true });
 });
+byId("picked-show").addEventListener("click", () => {
+  gather([...picked], "picked");
+  goToImages();
+});
+byId("picked-like").addEventListener("click", moreLike);

@@ -12,6 +12,7 @@ function showSelected() {
   byId("inspector-name").textContent = fileName(selected);
   byId("inspector-key").textContent = run.keys[selected] === fileName(selected) ? "" : run.keys[selected];
   byId("inspector-facts").replaceChildren(...factsOf(selected));
+  byId("inspector-pick").setAttribute("aria-pressed", String(picked.has(selected)));
   byId("inspector-neighbours").replaceChildren(
     ...neighboursOf(selected).map((image) => make("li", {}, pictureButton(image))),
   );
@@ -20,9 +21,10 @@ function showSelected() {
 function factsOf(image) {
   const group = groupOf[image];
   const facts = [
-    ["Group", nameOf(group) + (isMoved(image) ? ` (moved from ${nameOf(rootOf(run.cluster[image]))})` : "")],
+    ["Group", nameOf(group) + (isAway(image) && !(group in work.parts) ? ` (from ${nameOf(rootOf(run.cluster[image]))})` : "")],
     ["Confidence", percent(run.confidence[image])],
   ];
+  if (isSaid(image)) facts.push(["Placed", "by you"]);
   if (labelOf(image)) facts.push(["Label", labelOf(image)]);
   if (run.outlier[image]) facts.push(["Outlier", "far from every group"]);
   return facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
@@ -54,6 +56,7 @@ byId("inspector-locate").addEventListener("click", () => {
   reveal(selected);
   drawSoon();
 });
+byId("inspector-pick").addEventListener("click", () => togglePicked(selected));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && selected !== null) closeInspector();
 });

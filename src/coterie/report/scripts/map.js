@@ -36,6 +36,7 @@ function draw() {
   else drawPoints(seen, colour, sought);
   for (const image of [selected, hovered]) if (image !== null) drawMarked(image, inPictures ? side : 30, colour(image));
   drawNames();
+  drawLasso();
 }
 
 // All points of a colour at once, which is what makes ten thousand smooth; those not looked for first and faint.
@@ -132,6 +133,8 @@ canvas.addEventListener("pointerdown", (event) => {
   canvas.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, place(event));
   travelled = 0;
+  if (pointers.size > 1) dropLasso(); // Two fingers zoom.
+  else if (lassoing() || event.shiftKey) beginLasso(place(event));
 });
 
 canvas.addEventListener("pointermove", (event) => {
@@ -141,6 +144,7 @@ canvas.addEventListener("pointermove", (event) => {
   const others = [...pointers].filter(([id]) => id !== event.pointerId).map(([, other]) => other);
   travelled += Math.hypot(now.x - before.x, now.y - before.y);
   if (others.length) pinch(before, now, others[0]);
+  else if (corners !== null) addCorner(now);
   else pan(now.x - before.x, now.y - before.y);
   pointers.set(event.pointerId, now);
   hover(null);
@@ -153,11 +157,16 @@ function pinch(before, now, other) {
 
 canvas.addEventListener("pointerup", (event) => {
   pointers.delete(event.pointerId);
+  if (corners !== null && travelled > 4) closeLasso();
+  else if (corners !== null) dropLasso();
   if (travelled > 4) return;
   const image = imageAt(event.offsetX, event.offsetY, 16);
   if (image !== null || selected !== null) select(image);
 });
-canvas.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
+canvas.addEventListener("pointercancel", (event) => {
+  pointers.delete(event.pointerId);
+  dropLasso();
+});
 canvas.addEventListener("pointerleave", () => hover(null));
 canvas.addEventListener("dblclick", (event) => zoom(2, event.offsetX, event.offsetY));
 
@@ -189,7 +198,8 @@ const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 
 canvas.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key in STEPS) step(...STEPS[event.key]);
+  if (pickByKey(event.key)) event.stopPropagation();
+  else if (event.key in STEPS) step(...STEPS[event.key]);
   else if (event.key === "+" || event.key === "=") zoom(1.5);
   else if (event.key === "-") zoom(1 / 1.5);
   else if (event.key === "0") resetMap();

@@ -10,6 +10,7 @@ function unpack(text, Numbers) {
 
 const run = {
   name: content.run,
+  before: content.before,
   count: content.images,
   all: content.all,
   rows: unpack(content.rows, Uint32Array),
@@ -25,6 +26,8 @@ const run = {
   place: Float32Array.from(unpack(content.place, Uint16Array), (part) => part / NONE),
   neighbours: unpack(content.neighbours, Uint16Array),
   perImage: content.perImage,
+  vectors: unpack(content.vectors, Int8Array),
+  axes: content.axes,
   words: content.words,
   sheets: content.sheets && { ...content.sheets, tile: unpack(content.sheets.tile, Uint16Array) },
 };
@@ -32,14 +35,13 @@ const run = {
 const present = new Set(run.cluster);
 const placeOfKey = new Map(run.keys.map((key, image) => [key, image]));
 
-// Cards name images by their row of the run, which is more than those shown in a large run.
-function imageOfRow(row) {
-  if (run.rows === null) return row;
-  const image = run.rows.indexOf(row);
-  return image < 0 ? null : image;
-}
+// Cards and the server name images by their row of the run, which is more than those shown in a large run.
+const imagesByRow = run.rows && new Map(Array.from(run.rows, (row, image) => [row, image]));
+const imageOfRow = (row) => (imagesByRow ? (imagesByRow.get(row) ?? null) : row);
+const rowOf = (image) => (run.rows ? run.rows[image] : image);
 
 const fileName = (image) => run.keys[image].slice(run.keys[image].lastIndexOf("/") + 1);
 const labelOf = (image) => (run.label && run.label[image] !== NONE ? run.classes[run.label[image]] : "");
+const vectorOf = (image) => run.vectors.subarray(image * run.axes, (image + 1) * run.axes);
 const neighboursOf = (image) =>
   Array.from(run.neighbours.subarray(image * run.perImage, (image + 1) * run.perImage));

@@ -1,15 +1,17 @@
 // What happens when: every part shows what it has to, and again whenever something changes.
 
 function showProgress() {
-  const groups = allGroups();
+  const groups = [...members.keys()];
   const named = groups.filter(isNamed).length;
   const words = [`${named} of ${groups.length} groups named`];
   const mixed = groups.filter(isMixed).length;
   const merged = Object.keys(work.into).length;
-  const moved = Object.keys(work.moved).length;
+  const split = new Set(Object.keys(work.parts).map((part) => wholeOf(Number(part)))).size;
+  const placed = Object.keys(work.moved).length;
   if (mixed) words.push(`${mixed} mixed`);
   if (merged) words.push(`${merged} merged`);
-  if (moved) words.push(`${images(moved)} moved`);
+  if (split) words.push(`${split} split`);
+  if (placed) words.push(`${images(placed)} placed by you`);
   byId("progress").textContent = words.join(" · ");
   byId("undo").disabled = past.length === 0;
   byId("undo").title = past.length ? past[past.length - 1].words : "";
@@ -27,7 +29,8 @@ byId("load").addEventListener("change", async (event) => {
   event.target.value = "";
   if (!file) return;
   try {
-    fromTable(await textOf(file));
+    const rows = fromTable(await textOf(file));
+    change("Loaded labels", () => (work = workOf(rows)));
   } catch (error) {
     announce(`${file.name} cannot be used: ${error.message}`);
   }
@@ -44,6 +47,7 @@ onSelect.push(showSelected, followFocus, drawSoon);
 onWanted.push(showWanted, showImages, showFound, drawSoon);
 
 document.documentElement.classList.add("scripted");
+const takenUp = takeUp();
 settle();
 showCards();
 showProgress();
@@ -51,4 +55,5 @@ lookAgain();
 new ResizeObserver(resizeMap).observe(canvas);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSoon);
 resizeMap();
-if (past.length === 0 && JSON.stringify(work) !== JSON.stringify(fresh())) announce("Your work on this page was kept");
+if (takenUp) announce(takenUp);
+if (served) beginServed();

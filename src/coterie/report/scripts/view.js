@@ -68,13 +68,15 @@ const KINDS = {
   all: () => true,
   outlier: (image) => run.outlier[image] === 1,
   doubtful: (image) => run.confidence[image] < 0.5,
-  moved: (image) => isMoved(image),
+  said: (image) => isSaid(image),
+  gathered: (image) => gathered.has(image),
 };
 const ORDERS = {
   run: (one, other) => one - other,
   name: (one, other) => (fileName(one) < fileName(other) ? -1 : 1),
   sure: (one, other) => run.confidence[other] - run.confidence[one],
   doubtful: (one, other) => run.confidence[one] - run.confidence[other],
+  gathered: (one, other) => (gathered.get(one) ?? run.count) - (gathered.get(other) ?? run.count),
 };
 
 function want(change) {
