@@ -8,6 +8,7 @@ from typing import Any
 from coterie.cli import verbs
 from coterie.cli.asking import add_fit, add_plan
 from coterie.cli.parsing import Parser, add_channels, add_reading, new_verb
+from coterie.cli.reproducing import add_reproduce
 from coterie.cli.values import local, path
 
 
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(group)
     _add_stability(group)
     _add_probe(group)
+    add_reproduce(group)
     _add_report(group)
     _add_export(group)
     _add_choose_k(group)
