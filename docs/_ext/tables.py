@@ -25,7 +25,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from coterie.cli.parser import build_parser
 from coterie.methods import method_type
-from coterie.plan.recipes import load_recipe, recipe_names
+from coterie.plan.recipes import recipe, recipe_names
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
@@ -82,10 +82,10 @@ class Recipes(Table):
     """The shipped recipes of a method."""
 
     def text(self, *arguments: str) -> str:
-        found = [recipe for recipe in map(load_recipe, recipe_names()) if recipe.values.get("method") == arguments[0]]
+        found = [each for each in map(recipe, recipe_names()) if each.values.get("method") == arguments[0]]
         if not found:
             return "There is no recipe for it."
-        return "\n".join(["| recipe | |", "|---|---|", *(f"| `{recipe.name}` | {recipe.about} |" for recipe in found)])
+        return "\n".join(["| recipe | |", "|---|---|", *(f"| `{each.name}` | {each.about} |" for each in found)])
 
 
 class Measured(Table):

@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[str, int, str, Knock]] = {
         lambda p: (p.folder / "r.yaml").write_text(f"train: {{epochs: {intruders.endless()}}}"),
     ),
     "recipe, an endless sentence": (
-        f"{FIT} --recipe r.yaml", 2, "'about' must be a sentence, got [[",
+        f"{FIT} --recipe r.yaml", 2, "option 'about' wants str, got [[",
         lambda p: (p.folder / "r.yaml").write_text(f"about: {intruders.endless()}"),
     ),
     "recipe, deep": (

@@ -8,7 +8,7 @@ from coterie.data.base import Outline
 from coterie.errors import UsageError
 from coterie.plan import Request
 from coterie.plan.defaults import default_augmentation, default_batch_size, default_epochs, default_side
-from coterie.plan.recipes import load_recipe, recipe_names
+from coterie.plan.recipes import recipe, recipe_names
 from coterie.plan.words import flattened, nested, parse_settings
 from small import settled
 
@@ -54,10 +54,10 @@ def test_the_batch_is_no_larger_than_the_data() -> None:
 
 def test_every_recipe_is_valid_and_described() -> None:
     for name in recipe_names():
-        recipe = load_recipe(name)
-        assert recipe.about
+        found = recipe(name)
+        assert found.about
         config = settled(request(recipe=name), Outline(60_000, 32, grey=False))
-        assert config.method == recipe.values["method"]
+        assert config.method == found.values["method"]
 
 
 def test_a_papers_recipe_stands_on_the_papers_defaults() -> None:

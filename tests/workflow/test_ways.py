@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 import small
 from coterie import Clusterer, CoterieError, load
 from coterie.cli import main
-from coterie.plan.recipes import load_recipe, recipe_names
+from coterie.plan.recipes import recipe, recipe_names
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_head_decides_unless_a_mixture_does(blobs: tuple[np.ndarray, np.ndarra
 
 
 def test_recipes_of_papers_leave_the_groups_as_their_methods_find_them() -> None:
-    stated = {name: load_recipe(name).values.get("groups") for name in recipe_names()}
+    stated = {name: recipe(name).values.get("groups") for name in recipe_names()}
     assert {name for name, groups in stated.items() if groups != "own"} == {"digits"}
 
 

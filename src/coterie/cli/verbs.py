@@ -176,11 +176,11 @@ def export(options: argparse.Namespace) -> None:
 
 
 def recipes(_: argparse.Namespace) -> None:
-    from coterie.plan.recipes import load_recipe, recipe_names
+    from coterie.plan.recipes import recipe, recipe_names
 
     width = max(len(name) for name in recipe_names())
     for name in recipe_names():
-        say(f"{name:{width}}  {load_recipe(name).about}")
+        say(f"{name:{width}}  {recipe(name).about}")
 
 
 def backbones(options: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ from coterie.plan.defaults import (
     enough_steps,
     short_run,
 )
-from coterie.plan.recipes import SECTIONS, load_recipe
+from coterie.plan.recipes import SECTIONS, Recipe, recipe
 from coterie.plan.request import Request
 from coterie.plan.words import asked_values, flattened, method_options, nested
 from coterie.runs.config import NO_BACKBONE, RunConfig, read_run_config
@@ -44,10 +44,11 @@ _APART = ("clusters", "seed", "device", "precision", "deterministic", "compiled"
 
 @dataclass(frozen=True)
 class Layer:
-    """Values, and who says so."""
+    """Values, and who says so; of some of them somebody else does."""
 
     origin: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,18 +102,24 @@ def told(request: Request) -> Told:
     Raises:
         UsageError: an unknown method, recipe or option.
     """
-    recipe = {} if request.recipe is None else flattened(load_recipe(request.recipe).values)
-    recipe.pop("data.source", None)
-    if request.method not in (None, recipe.get("method")):
-        recipe = {name: value for name, value in recipe.items() if not name.startswith("options.")}
+    stated = Layer() if request.recipe is None else _stated(request.recipe, recipe(request.recipe), request.method)
     gpu = request.device != "cpu" and choose_runtime(request.device or "auto").device.type != "cpu"
-    method = str(request.method or recipe.get("method") or default_method(gpu=gpu))
+    method = str(request.method or stated.values.get("method") or default_method(gpu=gpu))
     method_type(method)
     asked = asked_values(request, method)
     if isinstance(asked.get("backbone"), str):
         asked["backbone"] = full_name(asked["backbone"])
-    origin = "" if request.recipe is None else f"recipe {request.recipe}"
-    return Told(Layer(origin, recipe), Layer(YOU, asked), str(asked.get("method", method)))
+    return Told(stated, Layer(YOU, asked), str(asked.get("method", method)))
+
+
+def _stated(name: str, found: Recipe, method: str | None) -> Layer:
+    """What a recipe states; the options of its method only where no other `method` is asked for."""
+    values = flattened(found.values)
+    values.pop("data.source", None)
+    if method not in (None, values.get("method")):
+        values = {option: value for option, value in values.items() if not option.startswith("options.")}
+    others = {option: f"recipe {name}, by {who}" for option, who in found.origins.items() if who != found.name}
+    return Layer(f"recipe {name}", values, others)
 
 
 def lay(request: Request, said: Told, outline: Outline) -> Layers:
@@ -170,7 +177,7 @@ def stacked(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     origins: dict[str, str] = {}
     for layer in layers:
         values |= layer.values
-        origins |= dict.fromkeys(layer.values, layer.origin)
+        origins |= {name: layer.others.get(name, layer.origin) for name in layer.values}
     return values, origins
 
 
