@@ -11,6 +11,9 @@ from coterie.config import shortened
 from coterie.errors import UsageError
 from coterie.untrusted import read_json
 
+# What is told of a machine.
+_TOLD = (str, int, float, type(None))
+
 
 def kept_runs(path: Path, asked: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     """The runs that a `reproduction.json` tells of, by seed; none where it is missing or damaged.
@@ -20,7 +23,7 @@ def kept_runs(path: Path, asked: Mapping[str, Any]) -> dict[int, dict[str, Any]]
     """
     try:
         values = read_json(path)
-        was, runs = values["asked"], {run["seed"]: _checked(run) for run in values["runs"]}
+        was, runs = dict(values["asked"]), {run["seed"]: _checked(run) for run in values["runs"]}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
     for name in {**asked, **was}:
@@ -31,9 +34,10 @@ def kept_runs(path: Path, asked: Mapping[str, Any]) -> dict[int, dict[str, Any]]
 
 
 def _checked(run: dict[str, Any]) -> dict[str, Any]:
-    numbers = [run["images"], run["epochs"], run["seconds"], *run["scores"].values()]
-    if not isinstance(run["seed"], int) or not all(isinstance(each, (int, float)) for each in numbers):
-        raise ValueError("a number is none")
-    if not all(math.isfinite(each) for each in numbers) or not isinstance(run["machine"], dict):
-        raise ValueError("a figure is none")
+    figures = [run["images"], run["epochs"], run["seconds"], *run["scores"].values()]
+    if not isinstance(run["seed"], int) or not all(isinstance(each, (int, float)) for each in figures):
+        raise ValueError("a figure is no number")
+    told = [run["commit"] or "", *run["machine"].values()]
+    if not all(math.isfinite(each) for each in figures) or not all(isinstance(each, _TOLD) for each in told):
+        raise ValueError("a figure is not finite, or a text is none")
     return run
