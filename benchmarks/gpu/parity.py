@@ -35,7 +35,6 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(torch, "from_numpy", from_numpy)
     monkeypatch.setattr(torch.Tensor, "numpy", lambda own, **more: numpy(own.cpu(), **more))
-    monkeypatch.setattr(torch.Tensor, "double", torch.Tensor.float)
     monkeypatch.setattr(torch.nn.Module, "double", torch.nn.Module.float)
     monkeypatch.setattr(np.testing, "assert_allclose", near)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False

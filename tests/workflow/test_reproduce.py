@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import dying
 from coterie.cli import main
 from coterie.plan.recipes import recipe
+from coterie.runs.reproduction import kept_runs
 from coterie.workflow import reproduce as module
 
 SETTINGS = ("backbone=convnet-small", "epochs=2", "warmup_epochs=1", "hidden=16", "projection=8", "batch_size=20",
@@ -112,12 +114,18 @@ def test_bad_use_is_explained(command: list[str], tmp_path: Path, capsys: pytest
     (out / "letter.txt").unlink()
     assert main([*command, "--seeds", "1", "--out", str(out)]) == 0
     capsys.readouterr()
-    assert "was begun with minutes nothing, not 2" in told("--minutes", "2")
-    (out / "reproduction.json").write_text("{")
-    before = scores_of_the_run(out)
+    assert "was begun with minutes none, not 2" in told("--minutes", "2")
+
+
+def test_a_record_that_cannot_be_read_is_made_anew(command: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
     assert main([*command, "--seeds", "1", "--out", str(out)]) == 0
-    assert scores(out)[0]["acc"] == before
-
-
-def scores_of_the_run(out: Path) -> float:
-    return round(100 * json.loads((out / "seed-0" / "summary.json").read_text())["acc"], 2)
+    path = out / "reproduction.json"
+    whole, measured = json.loads(path.read_text()), scores(out)
+    run = whole["runs"][0]
+    damaged = [{**run, "scores": {"acc": math.inf}}, {**run, "machine": 3}, {**run, "commit": ["x"]}, {"seed": 0}, 3]
+    for text in ["[" * 100_000, "[]", *(json.dumps({**whole, "runs": [each]}) for each in damaged)]:
+        path.write_text(text)
+        assert kept_runs(path, whole["asked"]) == {}
+    assert main([*command, "--seeds", "1", "--out", str(out)]) == 0
+    assert scores(out) == measured

@@ -28,7 +28,7 @@ def kept_runs(path: Path, asked: Mapping[str, Any]) -> dict[int, dict[str, Any]]
         return {}
     for name in {**asked, **was}:
         if was.get(name) != asked.get(name):
-            had, wants = (shortened(each.get(name, "nothing")) for each in (was, asked))
+            had, wants = (shortened(each[name]) if name in each else "none" for each in (was, asked))
             raise UsageError(f"{path.parent} was begun with {name} {had}, not {wants}: give another --out")
     return runs
 

@@ -118,11 +118,10 @@ class _Work:
         """The figures of one seed; one that was interrupted goes on."""
         folder, first = self.folder(seed), self.folder(0)
         self.listener.note(f"seed {seed}, in {folder.root}")
-        if seed == 0:
-            fit(replace(self.request, seed=0), folder.root, self.listener, resume=True)
-        else:
-            again = Request(self.request.source, recipe=str(first.config), seed=seed)
-            fit(again, folder.root, self.listener, resume=True, like=first)
+        request = replace(self.request, seed=0)
+        if first.config.is_file():  # What the minutes came to is decided once.
+            request = Request(self.request.source, recipe=str(first.config), seed=seed)
+        fit(request, folder.root, self.listener, resume=True, like=first if seed else None)
         return self.measured(folder)
 
     def measured(self, folder: RunFolder) -> dict[str, Any]:
