@@ -1,6 +1,6 @@
 """The papers' figures beside ours: runs every method's recipe on CIFAR-10 for some minutes, and fills docs/results.md.
 
-Run: python benchmarks/results.py CIFAR.npz --runs RUNS --minutes 2.5; what is in RUNS already is not run again. Without
+Run: python benchmarks/results.py CIFAR.npz --runs RUNS --minutes 1.5; what is in RUNS already is not run again. Without
 an argument it fills the page from results.json, gpu-h100.json and the recipes.
 """
 
@@ -20,8 +20,8 @@ from coterie.plan.recipes import recipe, recipe_names
 HERE = Path(__file__).parent
 PAGE, RESULTS, GPU = HERE.parent / "docs" / "results.md", HERE / "results.json", HERE / "gpu-h100.json"
 METRICS = ("nmi", "acc", "ari")
-# A network for a CPU, and batches and rates that teach something in some hundred steps.
-_SHORT = ("backbone=convnet-small", "data.side=32", "train.batch_size=128")
+# A network and images for a CPU, and batches and rates that teach something in some hundred steps.
+_SHORT = ("backbone=convnet-small", "data.side=16", "train.batch_size=128")
 _SGD = (*_SHORT, "hidden=1024", "projection=128", "options.momentum=0.99", "train.learning_rate=0.3")
 _ADAM = (*_SHORT, "train.learning_rate=0.001")
 _FEATURES = ("backbone=efficientnet-lite2", "data.side=128")
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("results-runs"))
     parser.add_argument("--recipes", nargs="*", default=list(SETTINGS))
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=2.5)
+    parser.add_argument("--minutes", type=float, default=1.5)
     options = parser.parse_args()
     for name in options.recipes if options.data else ():
         command = [sys.executable, "-m", "coterie", "reproduce", name, "--data", options.data, "--device", "cpu"]

@@ -84,7 +84,7 @@ def methods(images: np.ndarray, device: str) -> Iterator[dict[str, Any]]:
         on_images = method_type(name).inputs == "images"
         more = {"backbone": "convnet-small"} if on_images else {}
         given = images[:, 0] if on_images else images.reshape(len(images), -1).astype(np.float32) / 255
-        options = {**own_options(name), "train.batch_size": _BATCH}
+        options = {f"options.{each}": value for each, value in own_options(name).items()} | {"train.batch_size": _BATCH}
         fitted = Clusterer(10, method=name, epochs=1, device=device, options=options, **more).fit(given)
         sizes = np.bincount(fitted.labels_, minlength=10)
         return {"passed": bool(np.isfinite(fitted.embeddings_).all()), "groups": int((sizes > 0).sum())}
@@ -148,7 +148,7 @@ def repeatable(images: np.ndarray, device: str) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="coterie-") as scratch:
         pack = Path(scratch) / "digits.npz"
         np.savez(pack, images=images[:, 0])
-        settings = tuple(f"{name}={value}" for name, value in own_options("propos").items())
+        settings = tuple(f"options.{name}={value}" for name, value in own_options("propos").items())
         request = Request(
             str(pack), clusters=10, method="propos", backbone="convnet-small", epochs=3, device=device,
             deterministic=True, settings=(*settings, f"train.batch_size={_BATCH}", "train.warmup_epochs=1"),

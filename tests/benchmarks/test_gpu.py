@@ -149,7 +149,7 @@ def command(which: str, out: Path, *more: str) -> subprocess.Popen[bytes]:
 def test_both_leases_with_a_kill_in_the_middle(pack_of_images: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     data = ("--data", str(pack_of_images), "--minutes", "1")
-    process = command("first", first, *data, "--seconds", "900")
+    process = command("first", first, *data, "--seconds", "3600")
     while not (first / "checkpoint.0").is_file():
         assert process.poll() is None, "it ended before it learnt anything"
         time.sleep(0.5)
@@ -165,7 +165,7 @@ def test_both_leases_with_a_kill_in_the_middle(pack_of_images: Path, tmp_path: P
     assert before > 0
     files = [path for path in first.iterdir() if not path.name.startswith(".")]
     assert len(files) <= 8
-    assert command("second", second, str(first), *data, "--seconds", "300").wait() == 0
+    assert command("second", second, str(first), *data, "--seconds", "600").wait() == 0
     found = json.loads((second / "results.json").read_text())["cifar10"]
     assert found["state"] == "done", found
     report = found["results"][-1]
