@@ -19,6 +19,7 @@ from coterie.plan.recipes import recipe, recipe_names
 
 HERE = Path(__file__).parent
 PAGE, RESULTS, GPU = HERE.parent / "docs" / "results.md", HERE / "results.json", HERE / "gpu-h100.json"
+_END = "<!-- end -->"
 METRICS = ("nmi", "acc", "ari")
 # A network and images for a CPU, and batches and rates that teach something in some hundred steps.
 _SHORT = ("backbone=convnet-small", "data.side=16", "train.batch_size=128")
@@ -94,10 +95,9 @@ def load() -> list[Row]:
 def fill() -> None:
     """Put the tables between the page's marks."""
     page = PAGE.read_text("utf-8")
-    for name, lines in tables().items():
-        page = re.sub(
-            f"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda mark, own=lines: mark[1] + own + mark[2], page, flags=re.S
-        )
+    for name, table in tables().items():
+        before, mark, rest = page.partition(f"<!-- {name} -->\n")
+        page = f"{before}{mark}{table}\n{rest[rest.index(_END) :]}"
     PAGE.write_text(page, "utf-8")
 
 
@@ -185,6 +185,10 @@ def of_rows(rows: Iterable[Row]) -> Iterator[str]:
             "",
             "",
         )
+    names = ("processor", "cores", "threads", "precision", "torch")
+    used = {tuple(row["machine"].get(name) for name in names) for row in rows}
+    for processor, cores, threads, precision, torch in sorted(used):
+        yield f"\n{processor}, {cores} cores of which {threads} was used, shared; {precision}, torch {torch}."
 
 
 def commands(rows: Iterable[Row]) -> Iterator[str]:
