@@ -19,9 +19,10 @@ def metrics_of(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def rows_of(content: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """A line for the paper, one for us, and one for the plain baseline: a name, and a cell for each of `metrics_of`."""
+    """Lines for the paper, for us, and for the plain baseline: a name, and a cell for each of `metrics_of`."""
     ours, names, count = content["ours"], metrics_of(content), len(content["runs"])
-    yield "paper", [_percent(content["paper"]["scores"].get(name)) for name in names]
+    if content["paper"]["scores"]:
+        yield "paper", [_percent(content["paper"]["scores"].get(name)) for name in names]
     cells = [_percent(**ours[name]) if name in ours else "" for name in names]
     yield f"coterie, {count} seed{'s' * (count != 1)}", cells
     if "baseline" in content:
@@ -65,7 +66,7 @@ def _made_with(content: Mapping[str, Any]) -> list[list[str]]:
         [
             "machine",
             "",
-            f"{', '.join(map(str, sorted(used, key=str)))}; {first.get('threads')} threads, {first.get('precision')}",
+            f"{', '.join(map(str, sorted(used, key=str)))}, threads {first.get('threads')}, {first.get('precision')}",
         ],
         ["versions", "", ", ".join(sorted(versions))],
         ["commit", "", ", ".join(sorted({run["commit"] for run in runs if run.get("commit")}))],

@@ -172,7 +172,7 @@ class _Work:
 
     def command(self, seeds: int) -> str:
         """The command line that asks for this."""
-        words = ["coterie", "reproduce", self.known.name, "--data", self.request.source, "--seeds", str(seeds)]
+        words = ["coterie", "reproduce", str(self.request.recipe), "--data", self.request.source, "--seeds", str(seeds)]
         words += [word for setting in self.request.settings for word in ("--set", setting)]
         given = self.asked()
         words += [word for name, option in _OPTIONS.items() if name in given for word in (option, str(given[name]))]
