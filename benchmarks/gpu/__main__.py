@@ -84,7 +84,8 @@ def _speed(options: argparse.Namespace) -> Iterator[Part]:
     yield Part("kmeans-10", [*bench, "2", "--only", "kmeans-10"], 40)
     yield Part("augment", [*bench, "3", "--only", "augment"], 25)
     yield Part("kmeans-1000", [*bench, "1", "--only", "kmeans-1000"], 60)
-    yield Part("epoch-compiled", [*epoch, "--compile"], 75)
+    if not options.small:  # Of a CPU the compiler says nothing about a GPU, and it takes minutes.
+        yield Part("epoch-compiled", [*epoch, "--compile"], 75)
     yield Part("knn", [*bench, "1", "--only", "knn"], 60)
 
 

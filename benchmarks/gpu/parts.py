@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,43 +71,39 @@ class Lease:
             self.note(part.name, {"state": "left out", "results": []})
             return
         print(f"== {part.name}, at most {limit:.0f} s", flush=True)
-        scratch = self._path.with_name(f".{part.name}")
         began = time.monotonic()
-        with scratch.open("w+b") as said, scratch.with_suffix(".err").open("w+b") as errors:
-            process = subprocess.Popen(part.command, cwd=self._root, stdout=said, stderr=errors, start_new_session=True)
-            try:
-                code = self._watched(process, part.name, scratch, began, limit)
-            finally:
-                _end(process)
-            errors.seek(max(0, errors.tell() - _TAIL))
-            told = errors.read().decode("utf-8", "replace").strip()
-        state = {0: "done", None: "cut short"}.get(code, "failed")
-        self._keep(
-            part.name, state, scratch, began, {} if state == "done" else {"code": process.returncode, "told": told}
-        )
-        for path in (scratch, scratch.with_suffix(".err")):
-            path.unlink()
+        with tempfile.TemporaryDirectory(prefix="coterie-") as folder:
+            said, errors = Path(folder) / "said", Path(folder) / "errors"
+            with said.open("wb") as out, errors.open("wb") as err:
+                process = subprocess.Popen(part.command, cwd=self._root, stdout=out, stderr=err, start_new_session=True)
+                try:
+                    code = self._watched(process, part.name, said, began, limit)
+                finally:
+                    _end(process)
+            state = {0: "done", None: "cut short"}.get(code, "failed")
+            told = {"code": process.returncode, "told": errors.read_text("utf-8", "replace")[-_TAIL:].strip()}
+            self._keep(part.name, state, said, began, {} if state == "done" else told)
         print(f"{state} after {time.monotonic() - began:.0f} s", flush=True)
 
     def _watched(
-        self, process: subprocess.Popen[bytes], name: str, scratch: Path, began: float, limit: float
+        self, process: subprocess.Popen[bytes], name: str, said: Path, began: float, limit: float
     ) -> int | None:
         """The exit code; None where the time was over. Meanwhile what was said is kept, as anything may end it all."""
         written = 0
         while time.monotonic() - began < limit - min(_GRACE, limit / 4):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(_EVERY)
-            if (size := scratch.stat().st_size) > written:
+            if (size := said.stat().st_size) > written:
                 written = size
-                self._keep(name, "running", scratch, began, {"pid": process.pid})
+                self._keep(name, "running", said, began, {"pid": process.pid})
         _tell(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(min(_GRACE, limit / 4))
         return None
 
-    def _keep(self, name: str, state: str, scratch: Path, began: float, more: dict[str, Any] | None = None) -> None:
+    def _keep(self, name: str, state: str, said: Path, began: float, more: dict[str, Any] | None = None) -> None:
         seconds = round(time.monotonic() - began, 1)
-        results = objects(scratch.read_text("utf-8", "replace"))
+        results = objects(said.read_text("utf-8", "replace"))
         self.note(name, {"state": state, "seconds": seconds, **(more or {}), "results": results})
 
 
