@@ -9,6 +9,7 @@ does what is not done yet.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=11.0, help="of learning, in both leases together")
     parser.add_argument("--small", action="store_true", help="small problems, to see on a CPU that everything works")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # Whatever runs is let end.
     lease = Lease(options.out.resolve(), options.seconds, ROOT)
     lease.note("lease", {"which": options.which, "machine": machine(), "commit": commit()})
     if options.which == "first":

@@ -96,9 +96,7 @@ class Lease:
             if (size := said.stat().st_size) > written:
                 written = size
                 self._keep(name, "running", said, began, {"pid": process.pid})
-        _tell(process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(min(_GRACE, limit / 4))
+        _end(process, min(_GRACE, limit / 4))
         return None
 
     def _keep(self, name: str, state: str, said: Path, began: float, more: dict[str, Any] | None = None) -> None:
@@ -119,8 +117,12 @@ def objects(text: str) -> list[Any]:
     return found
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """No part outlives its time, nor do those it started."""
+def _end(process: subprocess.Popen[bytes], grace: float = _GRACE) -> None:
+    """Let a part end, and those it started; whatever does not is killed."""
+    if process.poll() is None:
+        _tell(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
     _tell(process, signal.SIGKILL)
     process.wait()
 
