@@ -25,7 +25,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from coterie.cli.parser import build_parser
 from coterie.methods import method_type
-from coterie.plan.recipes import recipe, recipe_names
+from coterie.plan.recipes import Recipe, recipe, recipe_names
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
@@ -85,7 +85,8 @@ class Recipes(Table):
         found = [each for each in map(recipe, recipe_names()) if each.values.get("method") == arguments[0]]
         if not found:
             return "There is no recipe for it."
-        return "\n".join(["| recipe | |", "|---|---|", *(f"| `{each.name}` | {each.about} |" for each in found)])
+        rows = [f"| `{each.name}` | {each.about} | {reported(each)} |" for each in found]
+        return "\n".join(["| recipe | | NMI / ACC / ARI as reported |", "|---|---|---|", *rows])
 
 
 class Measured(Table):
@@ -129,6 +130,11 @@ class Accuracy(SphinxRole):
         if found == "–":
             raise ValueError(f"benchmarks/methods.json has nothing for '{self.text}'")
         return [nodes.Text(found)], []
+
+
+def reported(found: Recipe) -> str:
+    """What a recipe's paper measured; dashes where it says nothing."""
+    return " / ".join(f"{found.reported[key]:.1f}" if key in found.reported else "–" for key in ("nmi", "acc", "ari"))
 
 
 def words_of(action: argparse.Action) -> str:

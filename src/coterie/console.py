@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # What is printed brings its own; the names alone would load 
     from coterie.evaluate.reliability import Reliability
     from coterie.evaluate.stability import Stability
     from coterie.plan import Plan
+    from coterie.plan.recipes import Recipe
     from coterie.workflow.apply import Applied
 
 # Results are never cut to a terminal's width, which programs that pass them on may even say is none.
@@ -221,12 +223,40 @@ def print_plan(plan: Plan, out: Console, *, as_json: bool) -> None:
         return
     for line in short(plan):
         out.print(line, markup=False)
-    rows = [(name, _value(value), origin) for name, value, origin in plan.settings()]
+    _print_settings(plan.settings(), out)
+    out.print(f"\n{takes(plan)}", markup=False)
+
+
+def print_recipe(found: Recipe, out: Console, *, as_json: bool) -> None:
+    """A recipe's source, what was reported, deviations, and every setting with its origin; or as JSON."""
+    from coterie.plan.shown import as_json as recipe_as_json
+    from coterie.plan.shown import settings
+
+    if as_json:
+        _print_json(recipe_as_json(found), out)
+        return
+    reported = "  ".join(f"{metric.upper()} {value:g}" for metric, value in found.reported.items())
+    told = [("source", found.source or "our own settings")]
+    told += [("data", f"{found.data}:PATH, {found.images} images")] if found.data else []
+    told += [("reported", f"{reported} (%)")] if reported else []
+    told += [("linear", ", ".join(f"{name} {value}" for name, value in found.linear.items()))] if found.linear else []
+    told += [("deviation", words) for words in found.deviations]
+    out.print(f"{found.name}: {found.about}", markup=False)
+    for name, words in told:
+        out.print(f"{name:10} {words}", markup=False)
+    _print_settings(settings(found), out)
+    out.print(
+        f"\ncoterie fit {f'{found.data}:PATH' if found.data else 'SOURCE'} --recipe {found.name} --out RUN",
+        markup=False,
+    )
+
+
+def _print_settings(settings: Iterable[tuple[str, Any, str]], out: Console) -> None:
+    rows = [(name, _value(value), origin) for name, value, origin in settings]
     widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
     out.print()
     for name, value, origin in rows:
         out.print(f"{name:{widths[0]}}  {value:{min(widths[1], 32)}}  {origin}", markup=False, highlight=False)
-    out.print(f"\n{takes(plan)}", markup=False)
 
 
 def _value(value: object) -> str:

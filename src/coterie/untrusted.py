@@ -92,10 +92,24 @@ def check_growth(stream: BinaryIO) -> None:
         raise ValueError(_line(error)) from None
     finally:
         stream.seek(0)
-    if grown > max(_HARMLESS, _MOST_GROWTH * size):
+    check_size(size, grown, "if it is your own, save it again without compression, by numpy.savez")
+
+
+def most_grown(size: int) -> int:
+    """The bytes that a compressed file of `size` bytes may become in memory."""
+    return max(_HARMLESS, _MOST_GROWTH * size)
+
+
+def check_size(size: int, grown: int, remedy: str) -> None:
+    """Refuse what takes `size` bytes on the disk and would take `grown` in memory, as a bomb or for want of memory.
+
+    Args:
+        remedy: what to do about one's own, as the end of a sentence.
+    """
+    if grown > most_grown(size):
         raise ValueError(
             f"{size / 1e6:.3g} MB on disk would become {grown / 1e9:.3g} GB in memory, over {_MOST_GROWTH} times as "
-            "much, as in a decompression bomb; if it is your own, save it again without compression, by numpy.savez"
+            f"much, as in a decompression bomb; {remedy}"
         )
     if grown > memory():
         raise ValueError(f"it takes {grown / 1e9:.3g} GB of memory, and there are {memory() / 1e9:.3g} GB")

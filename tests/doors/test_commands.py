@@ -74,6 +74,10 @@ REFUSED: dict[str, tuple[str, int, str, Knock]] = {
         lambda p: intruders.npz(p.folder / "images.npz", p.marker, "features"),
     ),
     "npz, bomb": (FIT, 2, "decompression bomb", lambda p: p.bomb(p.folder / "images.npz")),
+    "cifar10": (
+        "fit cifar10:. -k 2 --out new", 2, "which is never executed",
+        lambda p: intruders.pickled(p.folder / "batches.meta", p.marker),
+    ),
     "recipe": (
         f"{FIT} --recipe r.yaml",
         2,

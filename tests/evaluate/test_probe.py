@@ -63,6 +63,17 @@ def test_rates_follow_their_schedules() -> None:
     assert lars.rate(45, 4096) == pytest.approx(0.8)
 
 
+def test_images_to_test_on_may_be_given() -> None:
+    features, labels = clouds(2.0)
+    tested = torch.arange(len(labels)) % 5 == 0
+    scores = probe(features, labels, ProbeConfig(), tested)
+    assert (scores.trained, scores.tested) == (int((~tested).sum()), int(tested.sum()))
+    unknown = torch.where(tested, -1, labels)
+    for labelled, apart in ((unknown, tested), (labels, labels >= 0)):
+        with pytest.raises(UsageError, match="some to test on"):
+            probe(features, labelled, ProbeConfig(), apart)
+
+
 @pytest.mark.parametrize("wrong", [{"optimizer": "adam"}, {"epochs": 0}, {"held_out": 1.0}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import miniatures
 from coterie.cli import main
 
 
@@ -42,3 +43,18 @@ def test_without_labels_it_says_how_to_give_them(
     np.savez(tmp_path / "one.npz", images=np.zeros((4, 16, 16, 3), np.uint8), labels=[0, 0, 0, 0])
     assert main(["probe", str(run), str(tmp_path / "one.npz"), "--quiet"]) == 2
     assert "at least two classes" in capsys.readouterr().err
+
+
+def test_the_splits_of_a_download_and_a_recipes_protocol(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    miniatures.cifar10(tmp_path / "data", each=20)
+    source = f"cifar10:{tmp_path / 'data'}"
+    command = ["probe", str(run), f"{source}:train", "--quiet", "--json", "--test", f"{source}:test"]
+    assert main([*command, "--recipe", "imagenet-propos", "--epochs", "2"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert (scores["trained"], scores["tested"], scores["classes"]) == (100, 20, 10)
+    with pytest.raises(SystemExit):
+        main([*command, "--held-out", "0.5"])
+    assert main([*command, "--recipe", "imagenet-propo"]) == 2
+    assert main([*command, "--optimizer", "adam"]) == 2

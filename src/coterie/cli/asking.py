@@ -41,8 +41,8 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         help="a folder of images, an .npz with `images` (or `features`), tar shards ('shards-{000..012}.tar', "
-        "'shards-*.tar'), any of these as a URL (s3://bucket/photos), hf:NAME[:SPLIT], `digits`, or a finished run, "
-        "whose embeddings then are the features",
+        "'shards-*.tar'), any of these as a URL (s3://bucket/photos), hf:NAME[:SPLIT], a data set as downloaded "
+        "(cifar10:PATH[:SPLIT]), `digits`, or a finished run, whose embeddings then are the features",
     )
     parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
     parser.add_argument(

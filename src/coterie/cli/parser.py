@@ -8,6 +8,7 @@ from typing import Any
 from coterie.cli import verbs
 from coterie.cli.asking import add_fit, add_plan
 from coterie.cli.parsing import Parser, add_channels, add_reading, new_verb
+from coterie.cli.recipes import add_recipes
 from coterie.cli.reproducing import add_reproduce
 from coterie.cli.values import local, path
 
@@ -43,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_report(group)
     _add_export(group)
     _add_choose_k(group)
-    _add_recipes(group)
+    add_recipes(group)
     _add_backbones(group)
     _add_bench(group)
     return parser
@@ -127,11 +128,14 @@ def _add_probe(group: Any) -> None:
     labels = parser.add_mutually_exclusive_group()
     labels.add_argument("--labels-from-folders", action="store_true", help="class folders as labels")
     labels.add_argument("--labels", type=path, metavar="CSV", help="columns key and label")
-    parser.add_argument("--optimizer", default="sgd", help="sgd (default), or lars for hundreds of thousands of images")
+    parser.add_argument("--recipe", metavar="NAME", help="evaluate as this recipe's paper does")
+    parser.add_argument("--optimizer", help="sgd (default), or lars for hundreds of thousands of images")
     parser.add_argument("--epochs", type=int, metavar="N", help="default 100 for sgd, 90 for lars")
     add_reading(parser)
-    parser.add_argument("--held-out", type=float, default=0.2, metavar="SHARE", help="of each class (default 0.2)")
-    parser.add_argument("--seed", type=int, default=0, help="of the split and the order (default 0)")
+    tested = parser.add_mutually_exclusive_group()
+    tested.add_argument("--held-out", type=float, metavar="SHARE", help="of each class, to test on (default 0.2)")
+    tested.add_argument("--test", metavar="SOURCE", help="labelled images to test on, such as cifar10:PATH:test")
+    parser.add_argument("--seed", type=int, help="of the split and the order (default 0)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps or xpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -162,10 +166,6 @@ def _add_export(group: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--push", metavar="USER/NAME", help="upload what --hub wrote; nothing is uploaded without this")
     parser.add_argument("--force", action="store_true", help="replace what is there")
-
-
-def _add_recipes(group: Any) -> None:
-    new_verb(group, "recipes", verbs.recipes, "list the shipped recipes", "coterie recipes")
 
 
 def _add_backbones(group: Any) -> None:

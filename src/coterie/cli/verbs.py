@@ -144,14 +144,18 @@ def stability(options: argparse.Namespace) -> None:
 
 
 def probe(options: argparse.Namespace) -> None:
+    from coterie.config import read
     from coterie.console import print_probe, results
     from coterie.evaluate.probe import ProbeConfig
+    from coterie.plan.recipes import recipe
     from coterie.workflow.probe import probe_run
 
-    config = ProbeConfig(options.optimizer, options.epochs, options.held_out, options.seed, options.device)
+    asked = {name: getattr(options, name) for name in ("optimizer", "epochs", "held_out", "seed", "device")}
+    stated = recipe(options.recipe).linear if options.recipe else {}
+    config = read(ProbeConfig, {**stated, **{name: value for name, value in asked.items() if value is not None}})
     with Listening(options) as listener:
         scores = probe_run(
-            options.folder, options.source, listener, labels=options.labels, config=config,
+            options.folder, options.source, listener, labels=options.labels, config=config, test=options.test,
             reading=reading(options) | {"labels_from_folders": options.labels_from_folders},
         )  # fmt: skip
     print_probe(scores, results(), as_json=options.json)
@@ -173,14 +177,6 @@ def export(options: argparse.Namespace) -> None:
     targets = {name: None if path is OWN_NAME else path for name, path in given.items() if path is not None}
     with Listening(options) as listener:
         workflow(options.folder, targets, listener, pixels=options.pixels, push=options.push, force=options.force)
-
-
-def recipes(_: argparse.Namespace) -> None:
-    from coterie.plan.recipes import recipe, recipe_names
-
-    width = max(len(name) for name in recipe_names())
-    for name in recipe_names():
-        say(f"{name:{width}}  {recipe(name).about}")
 
 
 def backbones(options: argparse.Namespace) -> None:

@@ -65,20 +65,25 @@ class ProbeScores:
     classes: int
 
 
-def probe(features: Tensor, labels: Tensor, config: ProbeConfig) -> ProbeScores:
+def probe(features: Tensor, labels: Tensor, config: ProbeConfig, tested: Tensor | None = None) -> ProbeScores:
     """Train a linear layer on a part of some features, and test it and a nearest-neighbour vote on the rest.
 
     Args:
         features: (N, F), frozen.
         labels: (N,) int64 from 0 without gaps; −1 where unknown, which are left out.
         config: see `ProbeConfig`.
+        tested: (N,) bool, those to test on; None draws a share of each class.
 
     Raises:
         UsageError: fewer than two classes, or a class with fewer than two images.
     """
-    features, labels = features[labels >= 0], labels[labels >= 0]
+    known = labels >= 0
+    features, labels = features[known], labels[known]
     draw = torch.Generator().manual_seed(config.seed)
-    tested = held_out_places(labels.cpu(), config.held_out, draw).to(labels.device)
+    if tested is None:
+        tested = held_out_places(labels.cpu(), config.held_out, draw).to(labels.device)
+    else:
+        tested = _parted(tested[known], labels)
     train, test = features[~tested], features[tested]
     # At unit length on average: a rate of 30 is meant for features of about that size.
     mean, deviation = train.mean(dim=0), train.std(dim=0).clamp(min=1e-6)
@@ -95,6 +100,13 @@ def probe(features: Tensor, labels: Tensor, config: ProbeConfig) -> ProbeScores:
         tested=len(test),
         classes=classes,
     )
+
+
+def _parted(tested: Tensor, labels: Tensor) -> Tensor:
+    known = labels[~tested]
+    if not tested.any() or not len(known) or bool(known.min() == known.max()):
+        raise UsageError("linear evaluation takes labelled images of two classes to learn from, and some to test on")
+    return tested
 
 
 def held_out_places(labels: Tensor, share: float, draw: torch.Generator) -> Tensor:

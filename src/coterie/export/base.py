@@ -69,7 +69,9 @@ class Subject:
     @cached_property
     def images(self) -> Path | None:
         """The folder that holds the images, if it is still there."""
-        path = None if self.config is None else Path(self.config.data.source)
+        from coterie.data.sources.naming import place_of
+
+        path = None if self.config is None else place_of(self.config.data.source)
         return path if path is not None and path.is_dir() else None
 
     @cached_property

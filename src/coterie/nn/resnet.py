@@ -66,6 +66,7 @@ class ResNet(nn.Module):
         depths: blocks in each of the four stages.
         channels: image channels.
         small: a 3×3 stride-1 stem without max-pool, for images of about 32 pixels (the "small" variants).
+        width: channels of the first stage's 3×3 convolutions; each further stage has twice as many.
     """
 
     def __init__(
@@ -75,22 +76,25 @@ class ResNet(nn.Module):
         *,
         channels: int = 3,
         small: bool = False,
+        width: int = 64,
     ) -> None:
         super().__init__()
-        self.features = 512 * block.expansion
-        self.conv1 = _conv_3x3(channels, 64) if small else nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.features = 8 * width * block.expansion
+        stem = _conv_3x3(channels, width) if small else nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False)
+        self.conv1, self.bn1 = stem, nn.BatchNorm2d(width)
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1, self.layer2, self.layer3, self.layer4 = self._stages(block, depths)
+        self.layer1, self.layer2, self.layer3, self.layer4 = self._stages(block, depths, width)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     @staticmethod
-    def _stages(block: type[BasicBlock] | type[Bottleneck], depths: tuple[int, int, int, int]) -> list[nn.Sequential]:
-        width_in, stages = 64, []
+    def _stages(
+        block: type[BasicBlock] | type[Bottleneck], depths: tuple[int, int, int, int], first: int
+    ) -> list[nn.Sequential]:
+        width_in, stages = first, []
         for stage, depth in enumerate(depths):
-            width, stride = 64 << stage, 1 if stage == 0 else 2
+            width, stride = first << stage, 1 if stage == 0 else 2
             blocks: list[nn.Module] = []
             for index in range(depth):
                 blocks.append(block(width_in, width, stride if index == 0 else 1))

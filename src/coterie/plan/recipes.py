@@ -115,7 +115,7 @@ def _standing(name: str, text: str, *, where: str) -> Recipe:
     values: Mapping[str, Any] = {}
     origins: dict[str, str] = {}
     for each in below:
-        values, origins = _over(values, each.values), origins | each.origins
+        values, origins = _over(values, each.values), {**origins, **each.origins}
     return Recipe(
         name,
         head.about,

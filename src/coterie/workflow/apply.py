@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from coterie.data.sources.naming import DIGITS
+from coterie.data.sources.naming import in_arrays, place_of
 from coterie.data.sources.shard_names import is_shards
 from coterie.errors import UsageError
 from coterie.files import is_url, write_text
@@ -76,11 +76,11 @@ def apply_labels(
 
 def _images_of(folder: RunFolder) -> Path:
     source = folder.read_config().data.source
-    if source == DIGITS or source.endswith(".npz"):
+    if in_arrays(source):
         raise UsageError(f"the images of {source} lie in an array and not in files: there is nothing to sort by --to")
     if is_url(source) or is_shards(source):
         raise UsageError(
             f"the images of {source} are not files on this machine: fetch or unpack them, and say where by --source; "
             "labelled.csv, which apply writes without --to, has the group of each"
         )
-    return Path(source)
+    return place_of(source)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -18,23 +21,43 @@ from coterie.errors import UsageError
 PLUS_MINUS = ("-1", "1")
 
 
+class Joined:
+    """Arrays of images of one shape, one after another; nothing is copied."""
+
+    def __init__(self, parts: Sequence[npt.NDArray[np.uint8]]) -> None:
+        self._parts, self._ends = parts, list(accumulate(map(len, parts)))
+        self.shape = (self._ends[-1], *parts[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, place: int) -> npt.NDArray[np.uint8]:
+        part = bisect_right(self._ends, place)
+        image: npt.NDArray[np.uint8] = self._parts[part][place - self._ends[part]]
+        return image
+
+
 class ArraySource(OneByOne):
     """Images in an array (N, H, W) or (N, H, W, C), uint8, with C of 1 (grey), 3 (RGB) or 4 (RGBA).
 
-    Where they are read `by_channels`, C may be any number, and the values of any kind.
+    Where they are read `by_channels`, C may be any number, and the values of any kind. `identity` is what changes when
+    the files do that they come from, if there are any.
     """
 
     def __init__(
         self,
-        images: npt.NDArray[np.uint8],
+        images: npt.NDArray[np.uint8] | Joined,
         *,
         labels: Any = None,
         keys: list[str] | None = None,
         class_names: tuple[str, ...] = (),
         name: str = "images",
         by_channels: bool = False,
+        identity: str | None = None,
     ) -> None:
-        self._images = checked_images(images, name, by_channels=by_channels)
+        whole = isinstance(images, Joined)
+        self._images = images if whole else checked_images(images, name, by_channels=by_channels)
+        self._identity = identity
         self.keys = checked_keys(keys, len(images), name)
         self.labels, self.class_names = numbered_labels(labels, class_names, len(images), name)
         self.skipped: list[Skipped] = []
@@ -42,8 +65,8 @@ class ArraySource(OneByOne):
     def outline(self) -> Outline:
         return outlined(len(self._images), [min(self._images.shape[1:3])], looked_at(self, len(self._images)))
 
-    def identity(self) -> None:
-        return None
+    def identity(self) -> str | None:
+        return self._identity
 
     def values(self, place: int) -> npt.NDArray[Any]:
         """Every channel of an image: (H, W, C)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from coterie.data.base import Skipped
@@ -19,7 +20,9 @@ def file_below(root: Path, key: str) -> Path | None:
     return None if outside else root / path
 
 
-def find_images(root: Path, passed: Counter[str] | None = None) -> tuple[list[Path], list[Skipped]]:
+def find_images(
+    root: Path, passed: Counter[str] | None = None, within: Sequence[str] = ()
+) -> tuple[list[Path], list[Skipped]]:
     """Files below `root` that may be images, in a fixed order, and what was left out.
 
     Files without an ending are tried; a folder that several links lead to is read once. Hidden files and folders, and
@@ -27,6 +30,7 @@ def find_images(root: Path, passed: Counter[str] | None = None) -> tuple[list[Pa
 
     Args:
         passed: to count files that are passed over, by the name of their folder or their own.
+        within: folders below `root` to look in only; none for all of it.
 
     Raises:
         UsageError: `root` itself cannot be read.
@@ -34,7 +38,7 @@ def find_images(root: Path, passed: Counter[str] | None = None) -> tuple[list[Pa
     images: list[Path] = []
     skipped: list[Skipped] = []
     seen: set[tuple[int, int]] = set()
-    waiting = [root]
+    waiting = [root / each for each in reversed(within)] or [root]
     while waiting:
         folder = waiting.pop()
         try:

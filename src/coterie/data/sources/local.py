@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +40,19 @@ class NoImages(UsageError):
 
 
 class FolderSource(OneByOne):
-    """Every image below a folder; keys are paths relative to it, with forward slashes."""
+    """Every image below a folder, or in some folders `within` it only; keys are paths relative to it, with forward
+    slashes."""
 
     def __init__(
-        self, root: Path, *, labels_from_folders: bool = False, note: Callable[[str], None] = lambda _: None
+        self,
+        root: Path,
+        *,
+        labels_from_folders: bool = False,
+        within: Sequence[str] = (),
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         passed: Counter[str] = Counter()
-        paths, self.skipped = find_images(root, passed)
+        paths, self.skipped = find_images(root, passed, within)
         if passed:
             note(told(passed))
         self._note = note

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from coterie.data.sources.downloads.words import asked_for
 from coterie.files import absolute, is_url
 from coterie.hub import PREFIX
 
@@ -12,7 +13,7 @@ DIGITS = "sklearn:digits"
 
 
 def full_name(source: str) -> str:
-    """`source` with a path made absolute; URLs, names on the hub and `sklearn:digits` mean the same everywhere.
+    """`source` with its path made absolute; URLs, names on the hub and `sklearn:digits` mean the same everywhere.
 
     Args:
         source: see `coterie.data.sources.open_source`.
@@ -21,6 +22,8 @@ def full_name(source: str) -> str:
         return DIGITS
     if is_url(source):
         return source
+    if (asked := asked_for(source)) is not None:
+        return asked.full_name
     if source.startswith(PREFIX):
         name, colon, split = source.removeprefix(PREFIX).partition(":")
         return f"{PREFIX}{absolute(name)}{colon}{split}" if Path(name).exists() else source
@@ -34,7 +37,21 @@ def is_digits(source: str) -> bool:
 
 def shown_name(source: str) -> str:
     """A full name as others may see it: of a path on this machine its last part."""
+    if (asked := asked_for(source)) is not None:
+        return asked.shown_name
     return Path(source).name if Path(source).is_absolute() else source
+
+
+def place_of(source: str) -> Path:
+    """The path on this machine that a full name holds; of a name without one, a path where nothing is."""
+    asked = asked_for(source)
+    return Path(source) if asked is None else asked.path
+
+
+def in_arrays(source: str) -> bool:
+    """Whether a full name tells that the images lie in arrays, and not each in a file."""
+    asked = asked_for(source)
+    return source == DIGITS or source.endswith(".npz") or (asked is not None and asked.download.in_arrays)
 
 
 def tell_twins(source: str, note: Callable[[str], None]) -> None:

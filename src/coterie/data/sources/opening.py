@@ -1,4 +1,4 @@
-"""Where images come from: folders, `.npz` files and tar shards, here or behind a URL, arrays, the hub, and digits."""
+"""Where images come from: folders, packs and tar shards, here or behind a URL, arrays, the hub, downloads, digits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from coterie.data.base import Source
 from coterie.data.sources.arrays import PLUS_MINUS, ArraySource
 from coterie.data.sources.channels import in_channels
+from coterie.data.sources.downloads import open_download
+from coterie.data.sources.downloads.words import asked_for
 from coterie.data.sources.hub import open_hub
 from coterie.data.sources.local import FolderSource, NoImages
 from coterie.data.sources.naming import is_digits, tell_twins
@@ -43,7 +45,7 @@ def open_source(
         source: a folder, an `.npz` file or tar shards (`shards-{000..012}.tar`, `shards-*.tar`), each by its path or as
             a URL (`s3://bucket/photos`); the folder of a finished run, whose embeddings are features;
             `sklearn:digits`, or `digits` where nothing here has that name; a data set of the hub as `hf:NAME[:SPLIT]`;
-            or an array.
+            one as it was downloaded, such as `cifar10:PATH[:SPLIT]`; or an array.
         labels_from_folders: take class folders as labels.
         subset, image_column, label_column: of a data set of the hub, see `coterie.data.sources.hub`; empty chooses.
         channels: `all`, or numbers such as `0,2,3`, of images whose channels are no colours; empty for colours.
@@ -98,6 +100,10 @@ def _named(
         return _open_url(name, labels_from_folders, note)
     if is_digits(name):
         return _digits()
+    if (asked := asked_for(name)) is not None:
+        if labels_from_folders:
+            raise UsageError(f"{asked.word} brings its labels: leave --labels-from-folders out")
+        return open_download(asked, note)
     path = Path(name)
     if is_run(path):
         return open_run(path)

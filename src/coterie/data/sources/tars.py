@@ -70,13 +70,13 @@ def read_contents(stream: BinaryIO) -> Contents:
     try:
         compressed = is_compressed(stream)
         plain = uncompressed(stream) if compressed else stream
-        for member in _members(plain):
+        for member in members(plain):
             name = member.name
             if over := passed_over(PurePosixPath(member.name).parts):
                 passed[over] += member.isfile()
             else:
                 _take(member, plain, samples, further, skipped)
-    except _Damaged as damage:
+    except Damaged as damage:
         if not damage.whole:
             samples = {key: sample for key, sample in samples.items() if sample.member != name}
             further = {key: [each for each in more if each.member != name] for key, more in further.items()}
@@ -103,7 +103,7 @@ def uncompressed(stream: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
 
 
-class _Damaged(Exception):
+class Damaged(Exception):
     """A tar cannot be read further; the message is the reason a person reads.
 
     `whole` is whether the latest member is there to its last byte.
@@ -124,7 +124,7 @@ class _Headers:
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _MOST_HEADER:
-            raise _Damaged("damaged: a header of no possible size")
+            raise Damaged("damaged: a header of no possible size")
         self.last = self._stream.read(size)
         self.reached = self._stream.tell() if self.last else self.reached
         return self.last
@@ -136,11 +136,11 @@ class _Headers:
         return self._stream.tell()
 
 
-def _members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
+def members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
     """The members of a tar, while the stream stands at the bytes of each; those of the last may not be whole.
 
     Raises:
-        _Damaged: it is no tar, or ends before its end.
+        Damaged: it is no tar, or ends before its end.
     """
     headers = _Headers(stream)
     place, end = -1, 0
@@ -149,15 +149,15 @@ def _members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
             while (member := tar.next()) is not None:
                 cast(Any, tar).members.clear()  # A million of them would be a gigabyte.
                 if member.size < 0 or member.offset <= place:
-                    raise _Damaged("damaged: a member of no possible size")
+                    raise Damaged("damaged: a member of no possible size")
                 place, end = member.offset, member.offset_data + member.size
                 yield member
             if len(headers.last) != tarfile.BLOCKSIZE or any(headers.last):
-                raise _Damaged("truncated or damaged: it has no end mark")
+                raise Damaged("truncated or damaged: it has no end mark")
     except CoterieError:
         raise
     except Exception as error:  # Damaged headers raise nearly anything.
-        damage = error if isinstance(error, _Damaged) else _Damaged(_reason(error, begun=place >= 0))
+        damage = error if isinstance(error, Damaged) else Damaged(_reason(error, begun=place >= 0))
         damage.whole = headers.reached >= end
         raise damage from None
 

@@ -19,6 +19,7 @@ from coterie.data.reading.cache import read_images
 from coterie.data.reading.depth import Scale
 from coterie.data.reading.ingest import allocate
 from coterie.data.reading.store import Store, part_of
+from coterie.data.sources.naming import place_of
 from coterie.errors import CoterieError, ResourceError, UsageError
 from coterie.listener import Listener
 from coterie.methods import method_type
@@ -196,7 +197,7 @@ def _tell_odd(source: Features, plan: Plan, attempt: Attempt) -> None:
 
 
 def _read(plan: Plan, side: int, channels: int | None, attempt: Attempt) -> tuple[Store, list[Skipped]]:
-    folder, place = attempt.folder, Path(plan.config.data.source)
+    folder, place = attempt.folder, place_of(plan.config.data.source)
     was_folder = folder is not None and place.is_dir()
     scratch = None if folder is None else folder.scratch
     try:
