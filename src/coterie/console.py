@@ -141,28 +141,6 @@ def print_stability(found: Stability, out: Console, *, as_json: bool = False) ->
     out.print("overlap: images shared with the likest cluster of another run, of those in either", style="dim")
 
 
-def print_reproduction(found: dict[str, Any], to: Path, out: Console, *, as_json: bool = False) -> None:
-    """A recipe's scores in percent beside the paper's, and what they were made with; or as JSON."""
-    from coterie.report.reproduction import metrics_of, rows_of
-
-    if as_json:
-        _print_json(found, out)
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(Text(in_one_line(found["recipe"])))
-    for heading in metrics_of(found).values():
-        table.add_column(heading, justify="right")
-    for name, cells in rows_of(found):
-        table.add_row(Text(in_one_line(name)), *cells)
-    out.print(table)
-    first, paper = found["runs"][0], found["paper"]
-    images, epochs = (f" of the paper's {paper[name]}" if paper[name] else "" for name in ("images", "epochs"))
-    out.print(
-        f"\n{first['images']} images{images}, {first['epochs']} epochs{epochs}; see {to / 'reproduction.md'}",
-        markup=False,
-    )
-
-
 def print_applied(applied: Applied, to: Path | None, out: Console) -> None:
     """How many images in how many groups, and where they are listed and were put."""
     labelled = applied.labelled

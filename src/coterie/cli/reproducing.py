@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coterie.cli.asking import add_computing
 from coterie.cli.listening import Listening
 from coterie.cli.parsing import add_reading, new_verb, reading
 from coterie.cli.values import local
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def add_reproduce(group: Any) -> None:
@@ -41,7 +44,8 @@ def add_reproduce(group: Any) -> None:
 
 
 def reproduce(options: argparse.Namespace) -> None:
-    from coterie.console import print_reproduction, results
+    from coterie.console import results
+    from coterie.files import to_json
     from coterie.plan import Request
     from coterie.workflow.reproduce import reproduce as workflow
 
@@ -53,4 +57,28 @@ def reproduce(options: argparse.Namespace) -> None:
     out = options.out or Path(f"reproduction-{Path(options.recipe).stem}")
     with Listening(options) as listener:
         found = workflow(request, out, listener, seeds=options.seeds)
-    print_reproduction(found, out, results(), as_json=options.json)
+    if options.json:
+        results().print(to_json(found, plain=True), markup=False, soft_wrap=True)
+    else:
+        _print(found, out, results())
+
+
+def _print(found: dict[str, Any], to: Path, out: Console) -> None:
+    """The scores in percent beside the paper's, and how much of the paper's data and epochs they are of."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from coterie.report.reproduction import metrics_of, rows_of
+    from coterie.text import in_one_line
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(Text(in_one_line(found["recipe"])))
+    for heading in metrics_of(found).values():
+        table.add_column(heading, justify="right")
+    for name, cells in rows_of(found):
+        table.add_row(Text(in_one_line(name)), *cells)
+    out.print(table)
+    first, paper = found["runs"][0], found["paper"]
+    images, epochs = (f" of the paper's {paper[name]}" if paper[name] else "" for name in ("images", "epochs"))
+    told = f"{first['images']} images{images}, {first['epochs']} epochs{epochs}; see {to / 'reproduction.md'}"
+    out.print(f"\n{told}", markup=False)
