@@ -73,4 +73,6 @@ def _batch(pixels: Any, labels: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray
         raise ValueError(f"it holds no 'data' of images with 3 × {_SIDE} × {_SIDE} bytes")
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
         raise ValueError("its labels are no whole numbers")
-    return pixels.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1), np.array(labels, dtype=np.int64)
+    # Brought into order at once: image by image it costs a fifth of decoding.
+    images = np.ascontiguousarray(pixels.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1))
+    return images, np.array(labels, dtype=np.int64)
