@@ -16,6 +16,7 @@ from coterie.cli import main
 from coterie.plan.recipes import recipe
 from coterie.runs.reproduction import kept_runs
 from coterie.workflow import reproduce as module
+from miniatures import cifar10
 
 SETTINGS = ("backbone=convnet-small", "epochs=2", "warmup_epochs=1", "hidden=16", "projection=8", "batch_size=20",
             "data.side=8")  # fmt: skip
@@ -66,6 +67,15 @@ def test_beside_the_paper(command: list[str], tmp_path: Path, capsys: pytest.Cap
     assert main([*command, "--seeds", "2", "--out", str(out), "--json"]) == 0
     assert {name: (out / name).read_bytes() for name in FILES} == before
     assert json.loads(capsys.readouterr().out) == found
+
+
+def test_a_data_set_as_it_is_downloaded(command: list[str], tmp_path: Path) -> None:
+    cifar10(tmp_path)
+    given = [*command[:3], f"cifar10:{tmp_path}", *command[4:]]
+    assert main([*given, "--seeds", "1", "--out", str(tmp_path / "out"), "--set", "clusters=3"]) == 0
+    found = json.loads((tmp_path / "out" / "reproduction.json").read_text())
+    assert found["asked"]["source"] == f"cifar10:{tmp_path}"
+    assert f"--data cifar10:{tmp_path} " in found["command"]
 
 
 def test_killed_in_the_second_seed_it_goes_on_there(command: list[str], tmp_path: Path) -> None:
