@@ -213,7 +213,7 @@ def print_recipe(found: Recipe, out: Console, *, as_json: bool) -> None:
     if as_json:
         _print_json(recipe_as_json(found), out)
         return
-    reported = "  ".join(f"{metric.upper()} {value:g}" for metric, value in found.reported.items())
+    reported = "  ".join(f"{metric.upper()} {value:.1f}" for metric, value in found.reported.items())
     told = [("source", found.source or "our own settings")]
     told += [("data", f"{found.data}:PATH, {found.images} images")] if found.data else []
     told += [("reported", f"{reported} (%)")] if reported else []

@@ -149,8 +149,8 @@ def test_a_word_before_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ("source", "reason"),
     [
         ("cifar10:", "no path stands behind"),
-        ("cifar10:nowhere", "there is no folder and no tar nowhere"),
-        ("cifar10:s3://bucket/x", "there is no folder and no tar"),
+        ("cifar10:nowhere", "cifar10:nowhere: there is no such folder or tar"),
+        ("cifar10:s3://bucket/x", "there is no such folder or tar"),
         ("cifar10:.", "lacks batches.meta, data_batch_1, data_batch_2 and more"),
         ("cifar10:.:trian", "unknown split of cifar10 'trian': did you mean 'train'"),
         ("stl10:.:unlabeled", "did you mean 'unlabelled'"),
@@ -184,7 +184,7 @@ def _other_size(path: Path) -> None:
 
 
 DAMAGES: list[tuple[str, str, Callable[[Path], object], str]] = [
-    ("cifar10", "cifar-10-batches-py/data_batch_3", _half, "data_batch_3 in .* is not what it should be"),
+    ("cifar10", "cifar-10-batches-py/data_batch_3", _half, "data_batch_3 is not what it should be"),
     ("cifar10", "cifar-10-batches-py/data_batch_3", lambda path: path.write_bytes(b""), "data_batch_3 is empty"),
     ("cifar10", "cifar-10-batches-py/test_batch", _other_labels, "test split has labels beyond the 10 classes"),
     ("cifar10", "cifar-10-batches-py/test_batch", _other_size, "no 'data' of images with 3 × 32 × 32 bytes"),
@@ -255,6 +255,7 @@ HOSTILE = {
     "no end": b"\x80\x02}",
     "no pickle": b"PK\x03\x04",
     "no bytes": b"",
+    "a number of a thousand letters": b"\x80\x02F" + 1000 * b"x" + b"\n.",
     "a mark alone": b"\x80\x02(u.",
     "an endless name": b"\x80\x04]q\x00(h\x00h\x00e\x8c\x01x\x93.",
 }
@@ -264,7 +265,7 @@ HOSTILE = {
 def test_other_pickles_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - whatever it says.
         read_pickle(content)
-    assert len(str(caught.value)) < 300
+    assert len(str(caught.value)) < 120
 
 
 def test_an_array_is_as_large_as_it_says() -> None:

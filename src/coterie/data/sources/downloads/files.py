@@ -39,15 +39,15 @@ def read_files(path: Path, names: Sequence[str], take: Callable[[str, Content], 
     elif path.is_file():
         contents, files = _in_tar(path, names), [path]
     else:
-        raise ValueError(f"there is no folder and no tar {path}")
+        raise ValueError("there is no such folder or tar")
     taken: dict[str, T] = {}
     for name, content in contents:
         try:
             taken[name] = take(name, content)
         except ValueError as error:
-            raise ValueError(f"{name} in {path} is not what it should be: {error}") from None
+            raise ValueError(f"{name} is not what it should be: {error}") from None
     if missing := [name for name in names if name not in taken]:
-        raise ValueError(f"{path} lacks {', '.join(missing[:3])}{' and more' * (len(missing) > 3)}")
+        raise ValueError(f"it lacks {', '.join(missing[:3])}{' and more' * (len(missing) > 3)}")
     stamps = "\n".join(f"{file.name} {stamp_of(file)}" for file in files)
     return taken, hashlib.blake2b(f"{names} {stamps}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -68,14 +68,14 @@ def _content(file: Path) -> Content:
     """A file's bytes, mapped; or of a compressed one in memory."""
     size = file.stat().st_size
     if not size:
-        raise ValueError(f"{file} is empty")
+        raise ValueError(f"{file.name} is empty")
     if file.suffix != ".gz":
         return np.memmap(file, dtype=np.uint8, mode="r")
     try:
         with gzip.open(file) as stream:
             content = stream.read(most_grown(size) + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{file} is truncated or damaged: {error}") from None
+        raise ValueError(f"{file.name} is truncated or damaged: {error}") from None
     check_size(size, len(content), _REMEDY)
     return np.frombuffer(content, np.uint8)
 
@@ -95,11 +95,11 @@ def _in_tar(path: Path, names: Sequence[str]) -> Iterator[tuple[str, Content]]:
                 check_size(path.stat().st_size, grown, _REMEDY)
                 content = plain.read(member.size)
                 if len(content) != member.size:
-                    raise ValueError(f"{path} is truncated within {name}")
+                    raise ValueError(f"it is truncated within {name}")
                 yield name, np.frombuffer(content, np.uint8)
                 if not waiting:
                     return
     except Damaged as damage:
-        raise ValueError(f"{path}: {damage}") from None
+        raise ValueError(str(damage)) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is truncated or damaged: {error}") from None
+        raise ValueError(f"it is truncated or damaged: {error}") from None

@@ -36,6 +36,10 @@ _NAMED = {
 _DTYPE = re.compile(r"b1|[iu][1248]|f[248]")
 
 
+class _Refused(ValueError):
+    """The message is the reason a person reads."""
+
+
 @dataclass(frozen=True)
 class _Word:
     """Something a pickle names."""
@@ -72,12 +76,12 @@ def read_pickle(content: bytes | memoryview) -> dict[str, Any]:
                 found = machine.stack.pop()
                 break
             machine.take(operation.name, carried)
-    except ValueError:
+    except _Refused:
         raise
-    except Exception as error:  # A damaged one makes nearly anything of itself.
-        raise ValueError(f"a damaged pickle ({type(error).__name__})") from None
+    except Exception as error:  # A damaged one makes nearly anything of itself, and its words may be endless.
+        raise _Refused(f"a damaged pickle ({type(error).__name__})") from None
     if type(found) is not dict:
-        raise ValueError("a pickle of something else than a dictionary")
+        raise _Refused("a pickle of something else than a dictionary")
     return {key: value.values if isinstance(value, _Array) else value for key, value in found.items()}
 
 
@@ -125,7 +129,7 @@ class _Machine:
         elif name in ("LIST", "TUPLE", "DICT", "APPENDS", "SETITEMS"):
             items, self.stack = self.stack, self._below.pop()
         else:
-            raise ValueError(f"a pickle of more than plain values ({name})")
+            raise _Refused(f"a pickle of more than plain values ({name})")
         if name in ("LIST", "TUPLE"):
             self.stack.append(items if name == "LIST" else tuple(items))
             return
@@ -133,7 +137,7 @@ class _Machine:
             self.stack.append({})
         held = self.stack[-1]
         if type(held) is not (list if name.startswith("APPEND") else dict):
-            raise ValueError("a damaged pickle")
+            raise _Refused("a damaged pickle")
         if isinstance(held, dict):
             held.update(zip(map(_text, items[::2]), items[1::2], strict=True))
         else:
@@ -141,14 +145,14 @@ class _Machine:
 
     def _name(self, name: str) -> None:
         if name not in _NAMED:
-            raise ValueError(f"a pickle that names {name.replace(' ', '.')[:80]}, which is never executed")
+            raise _Refused(f"a pickle that names {name.replace(' ', '.')[:80]}, which is never executed")
         self.stack.append(_Word(_NAMED[name]))
 
 
 def _text(value: Any) -> str:
     """Text or bytes as text; what else is written out may be endless, and so is what else is hashed."""
     if type(value) not in (str, bytes):
-        raise ValueError("a pickle with something else where text should stand")
+        raise _Refused("a pickle with something else where text should stand")
     return value if isinstance(value, str) else str(value, "latin-1")
 
 
@@ -161,7 +165,7 @@ def _made(word: Any, arguments: Any) -> Any:
         return _Kind(np.dtype(match[0]))
     if meaning == "bytes" and arguments[1:] == ("latin1",):
         return _text(arguments[0]).encode("latin-1")
-    raise ValueError("a pickle of more than plain values")
+    raise _Refused("a pickle of more than plain values")
 
 
 def _tell(target: Any, state: Any) -> None:
@@ -173,11 +177,11 @@ def _tell(target: Any, state: Any) -> None:
         _, shape, kind, by_columns, raw = state
         content = raw.encode("latin-1") if isinstance(raw, str) else raw
         if not (isinstance(kind, _Kind) and type(shape) is tuple and all(type(each) is int for each in shape)):
-            raise ValueError("a pickle with an array of no plain numbers")
+            raise _Refused("a pickle with an array of no plain numbers")
         if type(content) is not bytes or min(shape, default=0) < 0:
-            raise ValueError("a pickle with an array of no plain numbers")
+            raise _Refused("a pickle with an array of no plain numbers")
         if math.prod(shape) * kind.dtype.itemsize != len(content):
-            raise ValueError("a pickle with an array of another size than it says")
+            raise _Refused("a pickle with an array of another size than it says")
         target.values = np.frombuffer(content, kind.dtype).reshape(shape, order="F" if by_columns else "C")
     else:
-        raise ValueError("a pickle of more than plain values")
+        raise _Refused("a pickle of more than plain values")
