@@ -13,15 +13,15 @@ import time
 import numpy as np
 import torch
 
-from coterie.bench import machine
 from coterie.data.feeding.augment import AugmentConfig, Normalisation
 from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
+from coterie.machine import machine
 from coterie.methods import build_method
 from coterie.methods.propos import ProPosConfig
 from coterie.train.config import TrainConfig
 from coterie.train.loop import Loop
-from coterie.train.runtime import choose_runtime
+from coterie.train.runtime import Runtime, choose_runtime
 
 # Multiply-adds of ResNet-18 for small images on 32×32 pixels.
 _MACS = 0.557e9
@@ -35,16 +35,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--compile", action="store_true", help="through torch's compiler")
     options = parser.parse_args()
-    images = np.random.default_rng(0).integers(0, 256, (options.images, 3, 32, 32), dtype=np.uint8)
-    store = Store(images, [str(place) for place in range(options.images)])
-    runtime = choose_runtime(options.device, compiled=options.compile)
-    method = build_method("propos", ProPosConfig(), backbone="resnet18-small", shape=store.shape, n_clusters=10, seed=0)
-    runtime.prepare(method)
-    feed = ImageFeed(
-        store, Normalisation(*store.channel_statistics()), config=AugmentConfig(), views=method.views,
-        batch_size=options.batch, device=runtime.device, seed=0,
-    )  # fmt: skip
-    loop = Loop(method, feed, TrainConfig(batch_size=options.batch, warmup_epochs=0), 0, runtime.device)
+    loop, runtime = propos(options.device, options.images, options.batch, compiled=options.compile)
     e_steps, epochs = [], []
     with runtime.rules():
         for epoch in range(options.epochs + 1):
@@ -56,7 +47,7 @@ def main() -> None:
             if epoch:  # The first one warms up.
                 e_steps.append(middle - began)
                 epochs.append(ended - middle)
-    pairs = feed.steps_per_epoch * feed.batch_size
+    pairs = loop.feed.steps_per_epoch * loop.feed.batch_size
     # Online: two views forward and backward (twice the forward); target: two views forward.
     flops = pairs * 8 * 2 * _MACS
     print(
@@ -73,6 +64,20 @@ def main() -> None:
             indent=2,
         )
     )
+
+
+def propos(device: str, count: int, batch: int, *, compiled: bool = False) -> tuple[Loop, Runtime]:
+    """ProPos past its warm-up on random images of CIFAR-10's size, and where it computes."""
+    images = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+    store = Store(images, [str(place) for place in range(count)])
+    runtime = choose_runtime(device, compiled=compiled)
+    method = build_method("propos", ProPosConfig(), backbone="resnet18-small", shape=store.shape, n_clusters=10, seed=0)
+    runtime.prepare(method)
+    feed = ImageFeed(
+        store, Normalisation(*store.channel_statistics()), config=AugmentConfig(), views=method.views,
+        batch_size=batch, device=runtime.device, seed=0,
+    )  # fmt: skip
+    return Loop(method, feed, TrainConfig(batch_size=batch, warmup_epochs=0), 0, runtime.device), runtime
 
 
 def clock() -> float:

@@ -1,24 +1,9 @@
 #!/usr/bin/env bash
-# Everything a GPU is asked for, in one command; JSON lands in the folder given (default: gpu-results).
+# What a GPU that is lent for minutes is asked for; see benchmarks/gpu/__main__.py, or --help.
 #
-#   benchmarks/gpu.sh RESULTS
-#
-# DEVICE=cpu SMOKE=1 runs small problems without a GPU, to see that the script works.
+#   benchmarks/gpu.sh first OUT --data cifar10.npz
+#   benchmarks/gpu.sh second OUT FIRST --data cifar10.npz
 set -euo pipefail
-cd "$(dirname "$0")/.."
-results=${1:-gpu-results}
-device=${DEVICE:-cuda}
-python=${PYTHON:-python3}
-options=(--device "$device" --json)
-[ -z "${SMOKE:-}" ] || options+=(--smoke --repeats 1)
-mkdir -p "$results"
-export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
-for part in train-step augment kmeans-10 kmeans-1000 knn; do
-    echo "== $part"
-    "$python" -m coterie bench --only "$part" "${options[@]}" | tee "$results/$part.json"
-done
-echo "== a whole epoch of CIFAR-10's size"
-"$python" benchmarks/epoch.py --device "$device" ${SMOKE:+--images 512 --batch 64} | tee "$results/epoch.json"
-echo "== the same, compiled"
-"$python" benchmarks/epoch.py --device "$device" --compile ${SMOKE:+--images 512 --batch 64 --epochs 1} |
-    tee "$results/epoch-compiled.json"
+root=$(cd "$(dirname "$0")/.." && pwd)
+export PYTHONPATH="$root/src:$root/benchmarks${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
+exec "${PYTHON:-python3}" -m gpu "$@"

@@ -177,7 +177,8 @@ def test_demo_learns_digits(
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["demo"], ["fit"], ["assign"], ["evaluate"], ["stability"], ["report"], ["open"], ["recipes"]]
+    "verb",
+    [[], ["demo"], ["fit"], ["assign"], ["evaluate"], ["stability"], ["reproduce"], ["report"], ["open"], ["recipes"]],
 )
 def test_help_has_an_example(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import results
 
 from coterie.methods import learns, method_names
 
@@ -36,3 +37,10 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (ROOT / target).is_file(), f"{page.name}: {target}"
+
+
+def test_the_page_of_results_is_up_to_date() -> None:
+    """`python benchmarks/results.py` fills it."""
+    page = results.PAGE.read_text(encoding="utf-8")
+    for name, table in results.tables().items():
+        assert f"<!-- {name} -->\n{table}\n<!-- end -->" in page

@@ -97,3 +97,18 @@ def test_where_nothing_is_learnt_there_is_nothing_to_choose(tmp_path: Path, blob
     pack = small.source("kmeans", blobs[0], tmp_path / "pack.npz")
     plan(Request(str(pack), 3, method="kmeans", minutes=1, device="cpu"), note=said.append)
     assert any("nothing to choose" in line for line in said)
+
+
+def test_minutes_beside_a_recipe_go_on_as_they_began(
+    tmp_path: Path, blobs: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paced(monkeypatch, 30.0)
+    np.savez(tmp_path / "pack.npz", images=blobs[0])
+    recipe = "{method: simclr, clusters: 3, backbone: convnet-small, train: {epochs: 40, warmup_epochs: 20}}"
+    (tmp_path / "mine.yaml").write_text(recipe)
+    command = ["fit", str(tmp_path / "pack.npz"), "--recipe", str(tmp_path / "mine.yaml"), "--minutes", "1", "--quiet"]
+    settings = [part for setting in TINY for part in ("--set", setting)]
+    command += [*settings, "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert main(command) == 0
+    (tmp_path / "run" / "summary.json").unlink()
+    assert main([*command, "--resume"]) == 0

@@ -6,10 +6,10 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 
-from coterie.bench.base import Budget, Result, machine
+from coterie.bench.base import Budget, Result
 from coterie.errors import unknown
 
-__all__ = ["Budget", "Result", "machine", "measure", "part_names"]
+__all__ = ["Budget", "Result", "measure", "part_names"]
 
 _NOT_PARTS = ("base",)
 

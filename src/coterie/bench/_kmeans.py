@@ -1,4 +1,4 @@
-"""k-means beside faiss and scikit-learn, on the same points."""
+"""k-means beside faiss, scikit-learn and, on a GPU, flash-kmeans, on the same points."""
 
 from __future__ import annotations
 
@@ -50,15 +50,37 @@ def measure_kmeans(
         baselines = {"faiss": by_faiss, **baselines}
     except ImportError:
         pass
+    if x.is_cuda and (by_flash := _flash_kmeans(x, clusters, n_init, trained)) is not None:
+        baselines["flash-kmeans"] = by_flash
     for place, (baseline_name, baseline) in enumerate(baselines.items()):
         result = alternate(name, ours, baseline, baseline_name, budget)
-        if (
-            baseline_name == "faiss"
-        ):  # Its own objective is that of the centers before the last; this pass is not timed.
-            found["faiss"] = float(trained["faiss"].index.search(plain, 1)[0].astype("float64").sum())
+        if baseline_name in trained:
+            found[baseline_name] = _inertia(baseline_name, trained[baseline_name], x)
         share = found["ours"] / found[baseline_name]
         named = name if place == 0 else f"{name}/{baseline_name}"
         yield replace(result, name=named, note=f"inertia × {share:.4f}")
+
+
+def _flash_kmeans(x: Tensor, clusters: int, n_init: int, trained: dict[str, Any]) -> Callable[[], Any] | None:
+    """All restarts at once, as a batch of the same points; None where the package is not installed."""
+    try:
+        from flash_kmeans import batch_kmeans_Euclid
+    except ImportError:
+        return None
+    batch = x.expand(n_init, -1, -1).contiguous()
+
+    def run() -> None:
+        trained["flash-kmeans"] = batch_kmeans_Euclid(batch, clusters, max_iters=_ITERATIONS)[:2]
+
+    return run
+
+
+def _inertia(name: str, fitted: Any, x: Tensor) -> float:
+    """What a baseline does not tell, or faiss of the centers before the last; this pass is not timed."""
+    if name == "faiss":
+        return float(fitted.index.search(x.cpu().numpy(), 1)[0].astype("float64").sum())
+    sums = [(x - centers[places.long()]).square().sum() for places, centers in zip(*fitted, strict=True)]
+    return float(torch.stack(sums).min())
 
 
 def mixture(points: int, width: int, groups: int) -> Tensor:

@@ -1,19 +1,12 @@
-"""What every measurement shares: how long it may take, alternating medians, and what they were measured on."""
+"""What every measurement shares: how long it may take, and alternating medians."""
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-
-import coterie
-from coterie.cores import cores
 from coterie.devices import accelerator, wait_for
 
 
@@ -72,26 +65,3 @@ def alternate(
     values = (first, second) if amount is None else (amount / first, amount / second)
     rounded = [float(f"{value:.4g}") for value in values]
     return Result(name, unit, rounded[0], rounded[1], baseline_name, round(second / first, 3), note)
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "processor": _processor(),
-        "cores": cores(),
-        "threads": torch.get_num_threads(),
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "coterie": coterie.__version__,
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
-            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

@@ -70,7 +70,7 @@ def _check_output(options: argparse.Namespace) -> None:
 
 def _going_on(options: argparse.Namespace, given: list[str], word: str) -> str:
     """The command that continues what was stopped, where one does."""
-    if options.verb == "stability":
+    if options.verb in ("reproduce", "stability"):
         return f"{word}: coterie {_line(given)}"
     if options.verb != "fit" or not (options.out / "config.yaml").is_file():
         return ""

@@ -91,11 +91,11 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
         "--collapse-copies", action="store_true", help="learn from every picture once, however often it is there"
     )
     add_channels(parser)
-    _add_computing(parser)
+    add_computing(parser)
     add_reading(parser)
 
 
-def _add_computing(parser: argparse.ArgumentParser) -> None:
+def add_computing(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where and how it is computed")
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps or xpu")
     group.add_argument("--precision", default="auto", help="auto (default), float32 or bfloat16")

@@ -11,6 +11,7 @@ from coterie.cli.backbones import add_backbones
 from coterie.cli.opening import add_open
 from coterie.cli.parsing import Parser, add_channels, add_reading, new_verb
 from coterie.cli.recipes import add_recipes
+from coterie.cli.reproducing import add_reproduce
 from coterie.cli.values import local, names, parts, path
 
 
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(group)
     _add_stability(group)
     _add_probe(group)
+    add_reproduce(group)
     _add_report(group)
     add_open(group)
     _add_export(group)

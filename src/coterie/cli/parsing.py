@@ -40,3 +40,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--subset", metavar="NAME", help="of a data set with several")
     group.add_argument("--image-column", metavar="NAME", help="where the images are (default: the only such column)")
     group.add_argument("--label-column", metavar="NAME", help="labels, to evaluate only (default: `label`, if any)")
+
+
+def reading(options: argparse.Namespace) -> dict[str, Any]:
+    """How a source is to be read, as far as it was said."""
+    given = {name: getattr(options, name, None) for name in ("subset", "image_column", "label_column", "channels")}
+    return {name: value for name, value in given.items() if value is not None}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coterie.cli.listening import Listening
+from coterie.cli.parsing import reading
 from coterie.streams import Results, say
 from coterie.text import printable
 
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
 # Where a format's word stands alone, it names its file itself.
 OWN_NAME = object()
 _SWITCHES = ("labels_from_folders", "collapse_copies", "deterministic")
-
-
-def _reading(options: argparse.Namespace) -> dict[str, Any]:
-    """How a source is to be read, as far as it was said."""
-    given = {name: getattr(options, name, None) for name in ("subset", "image_column", "label_column", "channels")}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _request(options: argparse.Namespace) -> Request:
@@ -44,7 +39,7 @@ def _request(options: argparse.Namespace) -> Request:
     )
     return Request(
         **{name: getattr(options, name) for name in (*names, *_SWITCHES, "proportions")},
-        **_reading(options),
+        **reading(options),
         settings=tuple(options.settings),
         compiled=options.compile,
     )
@@ -98,7 +93,7 @@ def assign(options: argparse.Namespace) -> None:
         check_new(options.out, "--out", force=options.force)
     with Listening(options) as listener:
         assignments, skipped = workflow.assign(
-            options.folder, options.source, listener, device=options.device, reading=_reading(options)
+            options.folder, options.source, listener, device=options.device, reading=reading(options)
         )
         for entry in skipped:
             listener.note(f"left out {entry.key}: {entry.reason}")
@@ -174,7 +169,7 @@ def probe(options: argparse.Namespace) -> None:
     with Listening(options) as listener:
         scores = probe_run(
             options.folder, options.source, listener, labels=options.labels, config=config, test=options.test,
-            reading=_reading(options) | {"labels_from_folders": options.labels_from_folders},
+            reading=reading(options) | {"labels_from_folders": options.labels_from_folders},
         )  # fmt: skip
     print_probe(scores, results(), as_json=options.json)
 
@@ -207,7 +202,7 @@ def choose_k(options: argparse.Namespace) -> None:
         check_new(options.plot, "--plot", force=options.force)
     with Listening(options) as listener:
         choice = choose(
-            options.source, options.least, options.most, listener, seed=options.seed, reading=_reading(options)
+            options.source, options.least, options.most, listener, seed=options.seed, reading=reading(options)
         )
     if options.plot is not None:
         picture = criteria(choice)
@@ -218,10 +213,11 @@ def choose_k(options: argparse.Namespace) -> None:
 def bench(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
-    from coterie.bench import Budget, machine, measure
+    from coterie.bench import Budget, measure
     from coterie.console import print_result, results
     from coterie.errors import UsageError
     from coterie.files import to_json
+    from coterie.machine import machine
     from coterie.train.runtime import choose_runtime
 
     if options.repeats < 1:

@@ -110,7 +110,7 @@ def plan(
         source = _in_spaces(source, saved)
         # Whoever moved the images says where they are now; that they are the same is checked when they are read.
         saved = replace(saved, data=replace(saved.data, source=request.source))
-        return Plan(saved, source, outline, opened, {}, _differing(saved, config, said))
+        return Plan(saved, source, outline, opened, {}, _differing(saved, config, said, request))
     check_kind(source, config)
     return _decided(layers, _in_spaces(source, config), outline, request, note)
 
@@ -225,8 +225,10 @@ def _in_spaces(source: Source, config: RunConfig) -> Source:
     return in_spaces(source, config.data.spaces, "option 'data.spaces'")
 
 
-def _differing(saved: RunConfig, wanted: RunConfig, said: Told) -> dict[str, tuple[Any, Any]]:
+def _differing(saved: RunConfig, wanted: RunConfig, said: Told, request: Request) -> dict[str, tuple[Any, Any]]:
     """The settings a request or its recipe sets otherwise than a saved configuration has them, with both values."""
     was, wants = flat(plain(saved)), flat(plain(wanted))
-    asked = [name for name in {**said.recipe.values, **said.user.values} if name != "data.source"]
+    # Minutes came to so many epochs when the run began.
+    apart = {"data.source"} | ({"train.epochs", "train.warmup_epochs"} if request.minutes is not None else set())
+    asked = [name for name in {**said.recipe.values, **said.user.values} if name not in apart]
     return {name: (was.get(name), wants[name]) for name in asked if name in wants and was.get(name) != wants[name]}

@@ -115,9 +115,7 @@ def criteria(choice: Choice) -> bytes:
         axes.axvline(choice.recommended, color=_INK, linestyle=":", linewidth=1)
         axes.set_title(f"{criterion.name}: {criterion.choice}", fontsize=10, loc="left", color=_INK)
         _plain_frame(axes, "groups")
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=120)
-    return stream.getvalue()
+    return _png(figure)
 
 
 def reliability_curves(found: Mapping[str, Reliability]) -> bytes:
@@ -138,10 +136,39 @@ def reliability_curves(found: Mapping[str, Reliability]) -> bytes:
         _plain_frame(axes, "confidence of at least")
     for text in share.legend(frameon=False, labelcolor=_INK, fontsize=8).get_texts():
         text.set_parse_math(False)  # The name of a folder, where dollar signs are no formula.
-    stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Of letters that no font has.
-        figure.savefig(stream, format="png", dpi=120)
+        return _png(figure)
+
+
+def curves_beside(runs: Mapping[str, Sequence[Mapping[str, Any]]], reported: Mapping[str, float]) -> bytes:
+    """A PNG: the E-step's accuracy and the neighbours' vote in percent over the epochs of several runs.
+
+    Args:
+        runs: the lines of `metrics.jsonl` by a name for each.
+        reported: what a paper reports, in percent; its `acc` is a dotted line.
+    """
+    figure = _figure(8.6, 3.4)
+    figure.set_facecolor("white")
+    for axes, name, title in zip(figure.subplots(1, 2), ("acc", "knn"), ("ACC", "Nearest neighbours"), strict=True):
+        for place, (label, metrics) in enumerate(runs.items()):
+            points = [(line["epoch"], 100 * line[name]) for line in metrics if line.get(name) is not None]
+            if points:
+                x, y = zip(*points, strict=True)
+                style = {"color": _LINES[place % len(_LINES)], "marker": "o" if len(x) == 1 else None}
+                axes.plot(x, y, linewidth=1.6, label=label, **style)
+        if name == "acc" and name in reported:
+            axes.axhline(reported[name], color=_INK, linestyle=":", linewidth=1, label="paper")
+        axes.set_title(f"{title} in %", fontsize=10, loc="left", color=_INK)
+        _plain_frame(axes)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, labelcolor=_INK, fontsize=8)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120)
     return stream.getvalue()
 
 
