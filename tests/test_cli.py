@@ -350,7 +350,7 @@ def test_a_damaged_model(run: Path, pack: Path, capsys: pytest.CaptureFixture[st
     text = description.read_text()
     description.write_text(text.replace('"format": 5', '"format": 9'))
     assert "format 9" in refused(["assign", str(run), str(pack), "--quiet"], capsys, code=1)
-    description.write_text(text.replace('"clusters": 3', '"clusters": 4'))
+    description.write_text(text.replace('"groups": 3', '"groups": 4'))
     assert "3 centers for 4 clusters" in refused(["assign", str(run), str(pack), "--quiet"], capsys, code=1)
     description.write_text(text[:50])
     assert "damaged" in refused(["assign", str(run), str(pack), "--quiet"], capsys, code=1)

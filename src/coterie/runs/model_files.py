@@ -67,6 +67,7 @@ def save_model(model: Model, folder: Path) -> None:
         "normalisation": None if model.normalisation is None else plain(model.normalisation),
         "scale": list(model.scale),
         "precision": model.precision,
+        "groups": len(model.groups.centers),
         "by_head": model.groups.by_head,
         "words": as_json(model.words),
     }
@@ -90,7 +91,10 @@ def load_model(folder: Path, *, device: str = "auto", precision: str | None = No
         normalisation = None if given is None else read(Normalisation, given)
         tensors = safetensors.torch.load_file(folder / WEIGHTS)
         metric = method_type(blueprint.method).metric
-        groups = _groups(tensors, blueprint.clusters, metric, by_head=description["by_head"])
+        number = coerce(description.get("groups", blueprint.clusters), int, where="groups")
+        groups = _groups(tensors, number, metric, by_head=description["by_head"])
+        if groups.by_head and number != blueprint.clusters:
+            raise ValueError(f"a head of {blueprint.clusters} clusters does not decide among {number}")
         weights = {name.removeprefix("method."): value for name, value in tensors.items()}
         check_fits(blueprint.build, weights)
         method = blueprint.build()
@@ -124,16 +128,13 @@ def _blueprint(description: dict[str, Any]) -> Blueprint:
 
 
 def _groups(tensors: dict[str, Tensor], clusters: int, metric: Metric, *, by_head: object) -> Groups:
-    """The groups among tensors read, which are taken out of them; a ValueError where they do not fit each other.
-
-    There may be others than the method learnt, but where its head is what decides.
-    """
+    """The groups among tensors read, which are taken out of them; a ValueError where they do not fit each other."""
     parts = {name: tensors.pop(f"groups.{name}") for name in _GROUPS}
     rule = {name: tensors.pop(f"rule.{name}") for name in _RULE}
     outliers = {name: tensors.pop(f"outliers.{name}") for name in _OUTLIERS}
     if not isinstance(by_head, bool):
         raise ValueError("by_head is neither true nor false")
-    if by_head and len(parts["centers"]) != clusters:
+    if len(parts["centers"]) != clusters:
         raise ValueError(f"{len(parts['centers'])} centers for {clusters} clusters")
     if "rule.axes" in tensors:
         rule["axes"] = tensors.pop("rule.axes")
