@@ -8,6 +8,7 @@ from coterie.errors import UsageError
 from coterie.nn.backbones import backbone_names, build_backbone
 from coterie.nn.encoder import Encoder
 from coterie.nn.heads import mlp_head, start_small
+from coterie.nn.resnet import _conv_3x3
 
 
 # Weights of torchvision's models less those of `fc`.
@@ -56,3 +57,19 @@ def test_predictor_starts_small() -> None:
     assert isinstance(first, nn.Linear)
     assert float(first.weight.detach().std()) == pytest.approx(0.01, rel=0.05)
     assert first.bias.eq(0).all()
+
+
+def test_a_stride_over_one_pixel_leaves_true_gradients() -> None:
+    gradients = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        torch.manual_seed(0)
+        convolution = _conv_3x3(64, 64, stride=2).to(dtype)
+        images = torch.randn(32, 64, 1, 1, generator=torch.Generator().manual_seed(1)).to(dtype)
+        strided = nn.functional.conv2d(images, convolution.weight, stride=2, padding=1)
+        found = convolution(images)
+        torch.testing.assert_close(found, strided)
+        found.square().sum().backward()
+        assert convolution.weight.grad is not None
+        gradients[dtype] = convolution.weight.grad.float()
+    apart = gradients[torch.bfloat16] - gradients[torch.float32]
+    assert apart.norm() < 0.05 * gradients[torch.float32].norm()

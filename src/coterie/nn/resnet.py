@@ -7,8 +7,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class _Conv2d(nn.Conv2d):
+    """A convolution that takes no stride over a single pixel, where there is none to take.
+
+    By one, torch 2.13 on a CPU in bfloat16 leaves the gradient of the weights unset, which then is whatever was in memory.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-2:] == (1, 1):
+            return F.conv2d(x, self.weight, self.bias, padding=self.padding)
+        return super().forward(x)
+
+
 def _conv_3x3(in_channels: int, channels: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
+    return _Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
 
 
 def _shortcut(in_channels: int, channels: int, stride: int) -> nn.Sequential | None:
