@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -24,8 +22,6 @@ if TYPE_CHECKING:  # What is printed brings its own; the names alone would load 
     from coterie.evaluate.probe import ProbeScores
     from coterie.evaluate.reliability import Reliability
     from coterie.evaluate.stability import Stability
-    from coterie.plan import Plan
-    from coterie.plan.recipes import Recipe
     from coterie.workflow.apply import Applied
     from coterie.workflow.steps.refined import Refined
 
@@ -34,8 +30,6 @@ _WIDE = 10_000
 
 # As many groups as one still reads in a terminal.
 _MOST_GROUPS = 40
-# Of a list of settings; the JSON and the run's configuration have all.
-_LONGEST = 80
 
 
 class _Console(Console):
@@ -50,7 +44,7 @@ def results() -> Console:
     return _Console(file=cast(TextIO, Results()), width=_WIDE, highlight=False, soft_wrap=True, emoji=False)
 
 
-def _print_json(value: Any, out: Console) -> None:
+def print_json(value: Any, out: Console) -> None:
     out.print(to_json(value, plain=True), markup=False, soft_wrap=True)
 
 
@@ -130,7 +124,7 @@ def _print_reliability(found: Reliability, out: Console) -> None:
 def print_stability(found: Stability, out: Console, *, as_json: bool = False) -> None:
     """How far runs with several seeds agree, and each cluster's overlap; or as JSON."""
     if as_json:
-        _print_json(asdict(found), out)
+        print_json(asdict(found), out)
         return
     seeds = ", ".join(str(seed) for seed in found.seeds)
     out.print(f"mean ARI [bold]{found.ari:.3f}[/] ({min(found.pairs):.3f} to {max(found.pairs):.3f}), seeds {seeds}")
@@ -176,7 +170,7 @@ def print_refined(refined: Refined, out: Console) -> None:
 def print_probe(scores: ProbeScores, out: Console, *, as_json: bool = False) -> None:
     """Linear evaluation on one line, or as JSON."""
     if as_json:
-        _print_json(asdict(scores), out)
+        print_json(asdict(scores), out)
         return
     out.print(
         f"linear top-1 {scores.top1:.4f}  top-5 {scores.top5:.4f}  kNN {scores.knn:.4f}  "
@@ -193,7 +187,7 @@ def print_result(result: Result, out: Console) -> None:
 def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None:
     """A recommended number of clusters with its reason, and the criteria as a table; or as JSON."""
     if as_json:
-        _print_json(asdict(choice), out)
+        print_json(asdict(choice), out)
         return
     out.print(f"[bold]{choice.recommended}[/] groups: {choice.reason}")
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -209,54 +203,3 @@ def print_choice(choice: Choice, out: Console, *, as_json: bool = False) -> None
     out.print(table)
     for criterion in choice.criteria:
         out.print(f"{criterion.name}: {criterion.about}", style="dim")
-
-
-def print_plan(plan: Plan, out: Console, *, as_json: bool) -> None:
-    """Every setting with its origin, and what the run would take."""
-    from coterie.plan.announce import as_json as plan_as_json
-    from coterie.plan.announce import short, takes
-
-    if as_json:
-        _print_json(plan_as_json(plan), out)
-        return
-    for line in short(plan):
-        out.print(line, markup=False)
-    _print_settings(plan.settings(), out)
-    out.print(f"\n{takes(plan)}", markup=False)
-
-
-def print_recipe(found: Recipe, out: Console, *, as_json: bool) -> None:
-    """A recipe's source, what was reported, deviations, and every setting with its origin; or as JSON."""
-    from coterie.plan.shown import as_json as recipe_as_json
-    from coterie.plan.shown import settings
-
-    if as_json:
-        _print_json(recipe_as_json(found), out)
-        return
-    reported = "  ".join(f"{metric.upper()} {value:.1f}" for metric, value in found.reported.items())
-    told = [("source", found.source or "our own settings")]
-    told += [("data", f"{found.data}:PATH, {found.images} images")] if found.data else []
-    told += [("reported", f"{reported} (%)")] if reported else []
-    told += [("linear", ", ".join(f"{name} {value}" for name, value in found.linear.items()))] if found.linear else []
-    told += [("deviation", words) for words in found.deviations]
-    out.print(f"{found.name}: {found.about}", markup=False)
-    for name, words in told:
-        out.print(f"{name:10} {words}", markup=False)
-    _print_settings(settings(found), out)
-    out.print(
-        f"\ncoterie fit {f'{found.data}:PATH' if found.data else 'SOURCE'} --recipe {found.name} --out RUN",
-        markup=False,
-    )
-
-
-def _print_settings(settings: Iterable[tuple[str, Any, str]], out: Console) -> None:
-    rows = [(name, _value(value), origin) for name, value, origin in settings]
-    widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
-    out.print()
-    for name, value, origin in rows:
-        out.print(f"{name:{widths[0]}}  {value:{min(widths[1], 32)}}  {origin}", markup=False, highlight=False)
-
-
-def _value(value: object) -> str:
-    text = in_one_line(json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value or "-")
-    return f"{text[:_LONGEST]}…" if isinstance(value, list) and len(text) > _LONGEST else text

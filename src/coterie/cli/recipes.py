@@ -42,7 +42,8 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    from coterie.console import print_recipe, results
+    from coterie.cli.settings import print_recipe
+    from coterie.console import results
     from coterie.plan.recipes import recipe
 
     print_recipe(recipe(options.name), results(), as_json=options.json)

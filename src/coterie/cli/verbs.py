@@ -77,7 +77,8 @@ def fit(options: argparse.Namespace) -> None:
 
 
 def plan(options: argparse.Namespace) -> None:
-    from coterie.console import print_plan, results
+    from coterie.cli.settings import print_plan
+    from coterie.console import results
     from coterie.plan import plan as decide
 
     with Listening(options) as listener:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 class _Conv2d(nn.Conv2d):
     """A convolution that takes no stride over a single pixel, where there is none to take.
 
-    By one, torch 2.13 on a CPU in bfloat16 leaves the gradient of the weights unset, which then is whatever was in memory.
+    By one, torch 2.13 on a CPU in bfloat16 leaves the gradient of the weights as whatever was in memory.
     """
 
     def forward(self, x: Tensor) -> Tensor:
