@@ -92,8 +92,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     def fit(
         self, X: Images, y: object = None, *, labels: Names | None = None, listener: Listener | None = None,  # noqa: ARG002, N803
     ) -> Clusterer:  # fmt: skip
-        """Learn from images X; `y` is ignored, `listener` hears of the progress. `labels` are heeded: names of some images,
-        one for each, −1 where unknown, or by key, or a table's path.
+        """Learn from images X; `y` is ignored, `listener` hears of the progress. `labels` are heeded: names of some
+        images, one for each, −1 where unknown, or by key, or a table's path.
 
         Raises:
             UsageError: images or options that cannot be used. CoterieError: training failed.
