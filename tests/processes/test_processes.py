@@ -96,6 +96,18 @@ def test_a_fit_by_two_processes_writes_one_run(tmp_path: Path, monkeypatch: pyte
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
 
 
+def test_names_bind_in_two_processes_as_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    np.savez("images.npz", images=images)
+    Path("labels.csv").write_text("key,label\n" + "".join(f"{row:06},{'ab'[row % 2]}\n" for row in range(8)))
+    quick = ["--method", "propos", "--set", "hidden=16", "--set", "batch_size=20", "--quiet", "--labels", "labels.csv"]
+    ended = finish(start([*FIT, *quick], 2))
+    assert [code for code, _ in ended] == [0, 0], ended
+    rows = [line.split(",") for line in Path("run/labelled.csv").read_text().splitlines()[1:9]]
+    assert [row[1] for row in rows] == ["a", "b"] * 4
+
+
 def test_a_run_that_cannot_begin_ends_everyone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     np.savez("images.npz", images=np.zeros((50, 8, 8), dtype=np.uint8))
