@@ -16,8 +16,10 @@ brings the rivals; those that are not there are left out, and said so.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.abc
 import importlib.machinery
+import io
 import json
 import statistics
 import sys
@@ -83,7 +85,8 @@ def run(key: Row, images: Array, labels: Array, results: Path) -> None:
 
     began, seconds = time.process_time(), 120 * key["minutes"]
     try:
-        found = contestants()[key["contestant"]](images, len(np.unique(labels)), seconds, key["seed"])
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            found = contestants()[key["contestant"]](images, len(np.unique(labels)), seconds, key["seed"])
         scored = score(labels, found)
         outcome: Row = {each: round(getattr(scored, each), 4) for each in ("acc", "nmi", "ari")}
     except ImportError as error:
