@@ -38,7 +38,10 @@ class Cells:
         sample = self._points[torch.randperm(len(points), generator=draw, device=points.device)]
         sample = sample[: _SAMPLE_EACH * count].clone()
         found, _, _ = lloyd(sample, sample[None, :count], spherical=False, max_iter=_ITERATIONS, tol=1e-3)
-        cells = torch.cat([index[:, 0] for _, _, index in nearest(self._points, found)])
+        # Parts kept one by one would lie between the scores of each pass, and split the heap.
+        cells = torch.empty(len(points), dtype=torch.int64, device=points.device)
+        for part, _, index in nearest(self._points, found):
+            cells[part] = index[:, 0]
         self._cells, self._centers = _divided(cells, found[0])
 
     def nearest(self, k: int, among: Tensor | None = None) -> tuple[Tensor, Tensor]:
