@@ -14,7 +14,7 @@ from coterie.cli import main
 from coterie.report.content import make_atlas, page_content
 from coterie.report.page import duration
 from coterie.report.palette import colours
-from coterie.report.plots import curves, map_of_embeddings, principal_axes
+from coterie.report.plots import curves, map_of_embeddings
 from coterie.report.selection import MOST_SHOWN, select, shown_rows
 from coterie.report.sheets import make_sheets
 from coterie.report.thumbnails import Thumbnails
@@ -148,15 +148,6 @@ def test_small_groups_show_each_image_once() -> None:
     chosen = select(table([3, 3], [0.5, 0.6]), np.eye(2))
     assert list(chosen) == [3]
     assert sorted(chosen[3].typical + chosen[3].doubtful) == [0, 1]
-
-
-def test_principal_axes_are_those_of_most_variance() -> None:
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(500, 3)) * [1, 10, 3] + 100
-    axes = principal_axes(points)
-    np.testing.assert_allclose(np.abs(np.corrcoef(axes[:, 0], points[:, 1])[0, 1]), 1, atol=0.01)
-    np.testing.assert_allclose(np.abs(np.corrcoef(axes[:, 1], points[:, 2])[0, 1]), 1, atol=0.01)
-    assert np.array_equal(axes, principal_axes(points))
 
 
 def test_plots_stand_alone() -> None:

@@ -54,7 +54,7 @@ def test_how_it_refuses(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     run, out = str(saved), str(tmp_path / "out.json")
     (tmp_path / "empty").mkdir()
     says = {
-        "say what to export to: --coco": [run],
+        "say what to export to: --atlas, --coco": [run],
         "is not a run": [str(tmp_path / "empty"), "--coco", out],
         "--push uploads what --hub FOLDER writes": [run, "--coco", out, "--push", "me/groups"],
         "did you mean 'uint8'": [run, "--coco", out, "--pixels", "int8"],

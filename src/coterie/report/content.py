@@ -10,19 +10,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from coterie.cluster.neighbours import nearest_neighbours
-from coterie.cluster.planar import planar_map
+from coterie.cluster.chart import chart, principal_axes
 from coterie.evaluate.agreement import in_order
 from coterie.report.palette import colours
-from coterie.report.plots import principal_axes
 from coterie.report.sheets import Sheets
 from coterie.runs.assignments import Assignments
 from coterie.runs.kept import Kept
 
-# Neighbours an image is shown with, and those that the map keeps together.
-_SHOWN, _KEPT_TOGETHER = 8, 15
+# Neighbours an image is shown with.
+_SHOWN = 8
 # Groups a person may add to the clusters, each with a colour of its own.
 _FURTHER_GROUPS = 40
 # Bytes of all vectors, a third more as base64, and the most axes of one.
@@ -46,15 +43,10 @@ def make_atlas(embeddings: npt.NDArray[np.floating[Any]]) -> Atlas:
 
     Embeddings (n, 2) are places on a map already. Unit vectors are in the same order by cosine.
     """
-    points = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
-    distances, neighbours = nearest_neighbours(points, min(_KEPT_TOGETHER + 1, len(points)))
-    shown = neighbours[:, 1 : _SHOWN + 1].numpy()
     axes = principal_axes(embeddings, max(2, min(_AXES, _VECTORS // len(embeddings))))
     vectors = np.rint(axes * (127 / max(float(np.abs(axes).max()), 1e-12))).astype(np.int8)
-    if embeddings.shape[1] == 2:
-        return Atlas(embeddings, shown, vectors)
-    start = torch.from_numpy(np.ascontiguousarray(axes[:, :2]))
-    return Atlas(planar_map(distances, neighbours, start).numpy(), shown, vectors)
+    found = chart(embeddings)
+    return Atlas(found.places.numpy(), found.neighbours[:, 1 : _SHOWN + 1].numpy(), vectors)
 
 
 def page_content(

@@ -25,13 +25,13 @@ from coterie.report.content import make_atlas, page_content, said_content
 from coterie.report.palette import colours
 from coterie.report.plots import curves, map_of_embeddings
 from coterie.report.selection import folded, select, shown_rows
-from coterie.report.sheets import PIXEL_ART
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
 from coterie.runs.duplicates import read_duplicates
 from coterie.runs.folder import RunFolder
 from coterie.runs.kept import read_kept
 from coterie.runs.named import told_of
+from coterie.runs.pictures import PIXEL_ART
 from coterie.runs.words import as_json, checked_words
 from coterie.text import printable
 from coterie.untrusted import read_matrix

@@ -41,17 +41,6 @@ class Plot:
     caption: str = ""
 
 
-def principal_axes(embeddings: npt.NDArray[np.floating[Any]], count: int = 2) -> npt.NDArray[np.float64]:
-    """Coordinates (N, count) along the directions of most variance (PCA), or as many as the embeddings have."""
-    centred = embeddings.astype(np.float64) - embeddings.mean(axis=0, dtype=np.float64)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    directions = vectors[:, : -count - 1 : -1]
-    # An eigenvector's sign is arbitrary: fix it, so that the same run gives the same map.
-    directions = directions * np.sign(directions[np.abs(directions).argmax(axis=0), range(directions.shape[1])])
-    coordinates: npt.NDArray[np.float64] = centred @ directions
-    return coordinates
-
-
 def map_of_embeddings(
     points: npt.NDArray[np.floating[Any]],
     clusters: npt.NDArray[np.int64],

@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from coterie.runs.pictures import PIXEL_ART
+
 # Bytes of all sheets together: base64 makes them a third longer, and the page is to stay under 15 MB.
 BUDGET = 6_900_000
 # Pixels along a sheet's sides; browsers hold decoded sheets, so they should not be all needed for a single picture.
@@ -23,8 +25,6 @@ _SMALLEST_SIDE = 4
 # Bytes a pixel of photographs takes at the first quality.
 _BYTES_PER_PIXEL = 0.28
 _QUALITIES = (75, 60, 45, 30)
-# Pictures up to this side are shown pixel by pixel and kept without loss if there is room.
-PIXEL_ART = 32
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from coterie.errors import CoterieError
 from coterie.files import write_atomically
-from coterie.report.sheets import PIXEL_ART, Sheets, make_sheets, tiles_of
+from coterie.report.sheets import Sheets, make_sheets, tiles_of
+from coterie.runs.pictures import encoded
 from coterie.untrusted import open_pack
 
 
@@ -32,13 +31,7 @@ class Thumbnails:
 
     def add(self, row: int, pixels: npt.NDArray[np.uint8]) -> None:
         """Encode the picture (S, S, 3) of a row."""
-        stream = io.BytesIO()
-        image = Image.fromarray(pixels)
-        if pixels.shape[0] <= PIXEL_ART:
-            image.save(stream, "PNG", optimize=True)
-        else:
-            image.save(stream, "JPEG", quality=85)
-        self.encoded[row] = stream.getvalue()
+        self.encoded[row] = encoded(pixels)
 
     def uri(self, row: int) -> str | None:
         """The picture as a `data:` address; None where there is none."""

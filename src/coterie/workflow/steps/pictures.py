@@ -10,17 +10,15 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from coterie.data.base import Pixels, Rows, Source, Unreadable
+from coterie.data.base import Rows, Source
 from coterie.data.reading.channels import as_colours
 from coterie.data.reading.depth import Scale
-from coterie.data.reading.parallel import in_parallel
 from coterie.data.reading.store import Store
-from coterie.naming import matched
 from coterie.report.selection import folded, select, shown_rows
 from coterie.report.sheets import make_sheets, side_for
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
-from coterie.text import printable
+from coterie.runs.pictures import Pictures
 
 _GALLERY_SIDE = 112
 # More images than this are not decoded a second time if the run read them at such a side.
@@ -46,7 +44,7 @@ def take_pictures(
         first: (N,) the row of the picture that each is a copy of, its own where it is none; None for no copies.
         scale: black and white of images of more than eight bits, as the run read them.
     """
-    pictures = _Pictures(source, assignments, scale)
+    pictures = Pictures(source, assignments, scale)
     standing = folded(assignments, np.arange(len(assignments.keys)) if first is None else first)
     selection = select(assignments, embeddings, standing)
     thumbnails = Thumbnails({})
@@ -66,34 +64,6 @@ def take_pictures(
     return Thumbnails(
         thumbnails.encoded, make_sheets([row for row, _ in kept], np.stack([pixels for _, pixels in kept]))
     )
-
-
-class _Pictures:
-    """Images of a source by row of the run."""
-
-    def __init__(self, source: Source, assignments: Assignments, scale: Scale) -> None:
-        self._source, self._scale = source, scale
-        self._keys = [printable(key) for key in assignments.keys]
-        places = {printable(key): place for place, key in enumerate(source.keys)}
-        self._places = {key: places[name] for name, key in matched(places, self._keys).items()}
-        self.native = source.outline().side
-
-    def decoded(self, rows: Sequence[int], side: int) -> list[npt.NDArray[np.uint8] | None]:
-        side = min(side, self.native)
-        places = {row: self._places.get(self._keys[row]) for row in rows}
-        found: dict[int, npt.NDArray[np.uint8]] = {}
-
-        def receive(place: int, pixels: Pixels | Unreadable) -> None:
-            if not isinstance(pixels, Unreadable):
-                found[place] = as_colours(pixels)
-
-        in_parallel(
-            self._source.parts([place for place in places.values() if place is not None]),
-            lambda part: self._source.decode_part(part, side, self._scale),
-            receive,
-            threads=self._source.in_flight,
-        )
-        return [None if place is None else found.get(place) for place in places.values()]
 
 
 def _from_store(store: Store, rows: Sequence[int], side: int) -> npt.NDArray[np.uint8]:
