@@ -114,7 +114,9 @@ def test_a_run_that_cannot_begin_ends_everyone(tmp_path: Path, monkeypatch: pyte
     ended = finish(start([*FIT, "--set", "train.epochz=2"], 2))
     assert [code for code, _ in ended] == [2, 2]
     assert "did you mean" in ended[0][1]
-    assert ended[1][1] == ""
+    # Not that nothing is said: on a busy machine torch tells of another try to connect.
+    assert "epochz" not in ended[1][1]
+    assert "did you mean" not in ended[1][1]
 
 
 def test_one_process_failing_ends_the_others(tmp_path: Path) -> None:
