@@ -88,7 +88,7 @@ def test_a_fit_by_two_processes_writes_one_run(tmp_path: Path, monkeypatch: pyte
     (code, said), (other_code, other_said) = finish(start([*FIT, *QUICK], 2))
     assert (code, other_code) == (0, 0), (said, other_said)
     assert "learning" in said
-    assert other_said == ""
+    assert "learning" not in other_said
     run = tmp_path / "run"
     assert len((run / "assignments.csv").read_text().splitlines()) == 51
     assert (run / "report.html").is_file()
