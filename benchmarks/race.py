@@ -128,7 +128,7 @@ def _coterie(method: str | None) -> Contestant:
             labels = np.asarray(clusterer.fit(images).labels_)
             return labels, time.process_time() - began
 
-        # The first run imports and warms up.
+        fitted(1)  # Imports and warms up.
         once, twice = fitted(1)[1], fitted(2)[1]
         epoch, rest = max(twice - once, 0.1 * twice), once
         return fitted(max(1, int((seconds - rest) / epoch)))[0]
@@ -140,14 +140,14 @@ def _flat(images: Array) -> Array:
     return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
-def _kmeans(images: Array, clusters: int, seconds: float, seed: int) -> Array:  # noqa: ARG001
+def _kmeans(images: Array, clusters: int, _: float, seed: int) -> Array:
     from sklearn.cluster import KMeans
 
     found: Array = KMeans(clusters, n_init=10, random_state=seed).fit_predict(_flat(images))
     return found
 
 
-def _spectral(images: Array, clusters: int, seconds: float, seed: int) -> Array:  # noqa: ARG001
+def _spectral(images: Array, clusters: int, _: float, seed: int) -> Array:
     from sklearn.cluster import SpectralClustering
 
     found: Array = SpectralClustering(
@@ -166,18 +166,18 @@ def _umap(images: Array, seed: int) -> Array:
     return found
 
 
-def _umap_kmeans(images: Array, clusters: int, seconds: float, seed: int) -> Array:  # noqa: ARG001
+def _umap_kmeans(images: Array, clusters: int, _: float, seed: int) -> Array:
     from sklearn.cluster import KMeans
 
     found: Array = KMeans(clusters, n_init=10, random_state=seed).fit_predict(_umap(images, seed))
     return found
 
 
-def _umap_hdbscan(images: Array, clusters: int, seconds: float, seed: int) -> Array:  # noqa: ARG001
+def _umap_hdbscan(images: Array, *given: Any) -> Array:
     from sklearn.cluster import HDBSCAN
 
     found: Array = HDBSCAN(min_samples=10, min_cluster_size=max(10, len(images) // 100)).fit_predict(
-        _umap(images, seed)
+        _umap(images, given[-1])
     )
     return found
 
@@ -196,6 +196,7 @@ def _clustpy(name: str) -> Contestant:
             ).fit(flat)
             return made.labels_, time.process_time() - began
 
+        fitted(1, 1)  # Imports and warms up.
         once, twice = fitted(1, 1)[1], fitted(2, 2)[1]
         share = min(1.0, (seconds - once) / (max(twice - once, 0.1 * twice) * (_PRETRAINING + _CLUSTERING) / 2))
         return fitted(max(1, int(share * _PRETRAINING)), max(1, int(share * _CLUSTERING)))[0]
@@ -214,7 +215,7 @@ def _without_torchvision() -> None:
 
 
 class _Feigned(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:  # noqa: ARG002
+    def find_spec(self, fullname: str, *_: Any) -> importlib.machinery.ModuleSpec | None:
         if fullname.partition(".")[0] != "torchvision":
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
