@@ -69,6 +69,18 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
         "--labels", type=existing, metavar="CSV", help="names given to some images, as the page's labels.csv or with "
         "columns key and label: they are heeded in learning and grouping, and left out of scores",
     )  # fmt: skip
+    _add_settings(parser)
+    parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
+    parser.add_argument(
+        "--collapse-copies", action="store_true", help="learn from every picture once, however often it is there"
+    )
+    add_channels(parser)
+    add_computing(parser)
+    add_reading(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """What is settled otherwise by the data and the machine."""
     parser.add_argument("--recipe", metavar="NAME", help="settings by name, see `coterie recipes`, or a YAML file")
     parser.add_argument(
         "--set",
@@ -86,13 +98,6 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square each image becomes")
     parser.add_argument("--seed", type=int, help="same seed, same machine, same result (default 0)")
-    parser.add_argument("--labels-from-folders", action="store_true", help="class folders as labels, to evaluate only")
-    parser.add_argument(
-        "--collapse-copies", action="store_true", help="learn from every picture once, however often it is there"
-    )
-    add_channels(parser)
-    add_computing(parser)
-    add_reading(parser)
 
 
 def add_computing(parser: argparse.ArgumentParser) -> None:
