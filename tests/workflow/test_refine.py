@@ -64,7 +64,7 @@ def test_a_few_names_and_the_rest_follows(made: Path, table: Any, tmp_path: Path
     assert [row["key"] for row in rows_of(new / "told.csv")] == [f"{row:06}" for row in range(6)]
     summary = json.loads((new / "summary.json").read_text())
     assert (summary["clusters"], summary["named"], summary["acc"]) == (3, 6, 1.0)
-    assert summary["further"]["before refining"]["acc"] < 0.7
+    assert summary["further"]["the groups before"]["acc"] < 0.7
     assert summary["refined"]["follows"] == 1.0
     # Those that were named are sure.
     assert [float(row["confidence"]) for row in rows_of(new / "assignments.csv")][:6] == [1.0] * 6

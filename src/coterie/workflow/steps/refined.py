@@ -175,7 +175,7 @@ class Refining:
         labels = numbered(table.labels, self.said.told)
         if "acc" in before and (labels >= 0).any():
             scores, earlier = (score(labels, clusters) for clusters in (table.clusters, self.old.clusters))
-            summary |= {**asdict(scores), "further": {"before refining": asdict(earlier)}}
+            summary |= {**asdict(scores), "further": {"the groups before": asdict(earlier)}}
         else:
             summary.pop("baseline", None)
         return summary
