@@ -86,13 +86,13 @@ class Layers:
     backbone: Layer = Layer()
     time: Layer = Layer()
 
-    def seeing(self, backbones: Sequence[Pretrained]) -> Layers:
+    def seeing(self, backbones: Sequence[Pretrained], *, gpu: bool) -> Layers:
         """With what opened backbones want of their images: a size, or each its own."""
         sides = {each.side for each in backbones} - {0}
         if not sides:
             return self
         side = 0 if len(sides) > 1 else max(sides)
-        values = {"data.side": side, "train.embed_batch": embedding_batch(max(sides))}
+        values = {"data.side": side, "train.embed_batch": embedding_batch(max(sides), gpu=gpu)}
         return replace(self, backbone=Layer(f"backbone {joined_labels(backbones)}", values))
 
 
@@ -191,6 +191,7 @@ def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
     seen = wanted if isinstance(wanted, int) and not pretrained else side
     own = "resnet18-small" if gpu and seen > 16 else "convnet-small"
     values: dict[str, Any] = {"backbone": NO_BACKBONE if on_features else own, "data.side": side}
+    values["train.embed_batch"] = embedding_batch(seen, gpu=gpu)
     if outline.scale:
         values["data.scale"] = list(outline.scale)
     if outline.bands:

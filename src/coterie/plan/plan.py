@@ -120,7 +120,7 @@ def _decided(layers: Layers, source: Source, outline: Outline, request: Request,
     config, _ = settle(layers, outline.count)
     opened = _open(config.backbone, layers.told.get("data.side"), note)
     check_backbones(config, opened)
-    layers = layers.seeing(opened)
+    layers = layers.seeing(opened, gpu=config.device != "cpu")
     config, origins = settle(layers, outline.count)
     opened = _sized(opened, config.data.side)
     check_words(config, opened)

@@ -21,6 +21,9 @@ from coterie.nn.pretrained import Architecture, Pretrained, build
 from coterie.processes import ALONE, Processes
 from coterie.runs.words import Words
 
+# Pixels embedded at a time: beyond, the activations of a CPU's networks leave its caches and what its allocator keeps.
+_PIXELS_ON_CPU, _PIXELS_ON_GPU = 1 << 18, 1 << 22
+
 
 @dataclass(frozen=True)
 class Blueprint:
@@ -97,7 +100,8 @@ class Model:
 
     def embed(self, rows: Rows, *, on_rows: Callable[[int], None] = lambda _: None) -> Embedded:
         """Embeddings of every image or feature vector of this model's shape."""
-        batch_size = embedding_batch(rows.shape[-1] if len(rows.shape) == 3 else 0)
+        side = rows.shape[-1] if len(rows.shape) == 3 else 0
+        batch_size = embedding_batch(side, gpu=self.method.device.type != "cpu")
         return embed_rows(self.method, rows, self.normalisation, batch_size=batch_size, on_rows=on_rows)
 
     def group(self, embedded: Embedded) -> Grouping:
@@ -111,9 +115,9 @@ class Model:
         return max(shapes, key=math.prod, default=self.blueprint.shape)
 
 
-def embedding_batch(side: int) -> int:
-    """How many images of `side` pixels are embedded at a time: 1024, or as many pixels as those of 64 pixels have."""
-    return max(16, min(1024, 1024 * 64 * 64 // max(1, side * side)))
+def embedding_batch(side: int, *, gpu: bool) -> int:
+    """How many images of `side` pixels are embedded at a time: up to 1024, on a CPU few enough for its caches."""
+    return max(16, min(1024, (_PIXELS_ON_GPU if gpu else _PIXELS_ON_CPU) // max(1, side * side)))
 
 
 def batches(

@@ -67,9 +67,9 @@ def _features(rows: Rows, model: Model, listener: Listener) -> Tensor:
     """What the encoder makes of images, (N, F)."""
     listener.begin("encoding", len(rows), "images")
     features = Collected(len(rows))
-    batch_size = embedding_batch(rows.shape[-1] if len(rows.shape) == 3 else 0)
+    side, gpu = rows.shape[-1] if len(rows.shape) == 3 else 0, model.method.device.type != "cpu"
     with torch.inference_mode():
-        for inputs in batches(rows, model.normalisation, model.method.device, batch_size):
+        for inputs in batches(rows, model.normalisation, model.method.device, embedding_batch(side, gpu=gpu)):
             features.add(model.method.features(inputs).float())
             listener.advance(len(inputs))
     listener.end()

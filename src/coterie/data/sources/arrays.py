@@ -75,6 +75,8 @@ class ArraySource(OneByOne):
 
     def decode(self, place: int, side: int, scale: Scale = ()) -> npt.NDArray[np.uint8]:  # noqa: ARG002
         pixels = self._images[place]
+        if pixels.shape in ((side, side), (side, side, 1), (side, side, 3)):  # As it is wanted.
+            return np.broadcast_to(pixels.reshape(side, side, -1), (side, side, 3))
         image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
         return fit_square(image, side)
 

@@ -73,7 +73,8 @@ def _made(store: Store, backbone: Pretrained, runtime: Runtime, listener: Listen
     collected = Collected(len(store))
     listener.begin("looking", len(store), "images")
     with runtime.rules(), torch.inference_mode():
-        for images in batches(store, normalisation, runtime.device, embedding_batch(store.shape[-1])):
+        step = embedding_batch(store.shape[-1], gpu=runtime.device.type != "cpu")
+        for images in batches(store, normalisation, runtime.device, step):
             collected.add(network(images).cpu())
             listener.advance(len(images))
     listener.end()
