@@ -105,7 +105,7 @@ Contestant = Callable[[Array, int, float, int], Array]
 
 def contestants() -> dict[str, Contestant]:
     """Each takes images, the number of groups, processor seconds and a seed, and gives the groups (N,)."""
-    ours: dict[str, Contestant] = {"coterie": _coterie(None)} | {name: _coterie(name) for name in METHODS}
+    ours: dict[str, Contestant] = {"coterie": _coterie("auto")} | {name: _coterie(name) for name in METHODS}
     return {
         **ours,
         "k-means on pixels": _kmeans,
@@ -116,7 +116,7 @@ def contestants() -> dict[str, Contestant]:
     }
 
 
-def _coterie(method: str | None) -> Contestant:
+def _coterie(method: str) -> Contestant:
     """coterie by its defaults, with as many epochs as fit."""
 
     def compete(images: Array, clusters: int, seconds: float, seed: int) -> Array:

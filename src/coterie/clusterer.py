@@ -51,7 +51,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
 
     Args:
         n_clusters: K.
-        method: a name, see `coterie fit --help`, or a subclass of `coterie.methods.Method` of your own; None chooses
+        method: a name, see `coterie fit --help`, or a subclass of `coterie.methods.Method` of your own; "auto" chooses
             from the data: for colour photographs k-means on a pretrained network at hand, else SimCLR, on a GPU ProPos.
         recipe: a shipped recipe's name or the path of a YAML file.
         options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
@@ -77,7 +77,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
 
     n_clusters: int = 8
     _: KW_ONLY
-    method: str | type[Method] | None = None
+    method: str | type[Method] = "auto"
     recipe: str | None = None
     options: Mapping[str, Any] | None = None
     epochs: int | None = None
@@ -210,8 +210,10 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         looking = self.backbone is not None
         if hasattr(self, "model_"):  # A loaded one does not know by name what makes its features.
             looking |= bool(self.model_.backbones)
-        kind = self.method if isinstance(self.method, type) else method_type(self.method or "propos")
-        return not looking and kind.inputs == "features"
+        if looking or self.method == "auto":
+            return False
+        kind = self.method if isinstance(self.method, type) else method_type(self.method)
+        return kind.inputs == "features"
 
     @property
     def _n_features_out(self) -> int:

@@ -129,3 +129,11 @@ def test_features_are_shared_by_runs_on_the_same_images(
 def test_a_folder_of_images_may_hold_a_configuration_of_its_own(photo_folder: Path) -> None:
     (photo_folder / "config.yaml").write_text("camera: old")
     assert plan(Request(str(photo_folder), 2, device="cpu")).outline.count == 24
+
+
+def test_auto_is_what_is_chosen_where_no_method_is_named(photo_folder: Path) -> None:
+    asked = {"clusters": 2, "device": "cpu", "epochs": 1}
+    chosen = plan(Request(str(photo_folder), method="auto", **asked))  # type: ignore[arg-type]
+    assert chosen.config == plan(Request(str(photo_folder), **asked)).config  # type: ignore[arg-type]
+    assert chosen.origins["method"] != "you"
+    assert plan(Request("digits", 10, recipe="digits", method="auto")).origins["method"] == "recipe digits"

@@ -47,9 +47,10 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", "--clusters", type=int, metavar="K", help="how many groups to find")
     parser.add_argument(
         "--method",
-        help="propos (default on a GPU), simclr (default on a CPU), byol, hadis, digpro, cc, pcl, moco, simsiam, "
-        "cadecl; on features: lnscc, temi, turtle, and kmeans, which learns nothing (default for colour photographs); "
-        "or FILE:CLASS with --code",
+        default="auto",
+        help="auto, the default: as the data suggest, one of propos (on a GPU), simclr (on a CPU), kmeans, which "
+        "learns nothing (on features, as of colour photographs); or byol, hadis, digpro, cc, pcl, moco, simsiam, "
+        "cadecl; on features lnscc, temi, turtle; or FILE:CLASS with --code",
     )
     parser.add_argument(
         "--backbone",

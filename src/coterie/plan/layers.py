@@ -102,9 +102,10 @@ def told(request: Request) -> Told:
     Raises:
         UsageError: an unknown method, recipe or option.
     """
-    stated = Layer() if request.recipe is None else _stated(request.recipe, recipe(request.recipe), request.method)
+    asked_for = None if request.method == "auto" else request.method
+    stated = Layer() if request.recipe is None else _stated(request.recipe, recipe(request.recipe), asked_for)
     gpu = request.device != "cpu" and choose_runtime(request.device or "auto").device.type != "cpu"
-    method = str(request.method or stated.values.get("method") or default_method(gpu=gpu))
+    method = str(asked_for or stated.values.get("method") or default_method(gpu=gpu))
     method_type(method)
     asked = asked_values(request, method)
     if isinstance(asked.get("backbone"), str):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked for; None leaves the choice to the recipe or the data.
+    """What a user asked for; None and "auto" leave the choice to the recipe or the data.
 
     `settings` are `KEY=VALUE` strings, KEY an option's full name (`train.epochs`) or its last part where that is
     unambiguous. `minutes` are those that learning and grouping should take here, in place of `epochs`.
@@ -15,7 +15,7 @@ class Request:
 
     source: str
     clusters: int | None = None
-    method: str | None = None
+    method: str = "auto"
     recipe: str | None = None
     settings: tuple[str, ...] = ()
     epochs: int | None = None

@@ -19,7 +19,7 @@ from coterie.untrusted import read_yaml
 
 # Arguments of a request by the option each stands for.
 _ARGUMENTS = {
-    "method": "method", "clusters": "clusters", "seed": "seed", "backbone": "backbone", "epochs": "train.epochs",
+    "clusters": "clusters", "seed": "seed", "backbone": "backbone", "epochs": "train.epochs",
     "size": "data.side", "subset": "data.subset", "image_column": "data.image_column",
     "label_column": "data.label_column", "channels": "data.channels", "words": "words", "labels": "labels",
 }  # fmt: skip
@@ -28,7 +28,7 @@ _SWITCHES = {
     "deterministic": "deterministic", "compiled": "compiled", "labels_from_folders": "data.labels_from_folders",
     "collapse_copies": "data.collapse_copies",
 }  # fmt: skip
-_WORDS = ("device", "precision")
+_WORDS = ("method", "device", "precision")
 
 
 def asked_values(request: Request, method: str) -> dict[str, Any]:
