@@ -20,6 +20,8 @@ from coterie.processes import ALONE, Processes
 _SAMPLE, _SAMPLE_EACH = 8192, 16
 # Points for each cluster with which a sample's own k-means is a good start.
 _AMPLE = 256
+# By how much of the points' squares an inertia may be off.
+_ROUNDING = 1e-6
 
 Metric = Literal["euclidean", "cosine"]
 
@@ -93,12 +95,18 @@ def kmeans(
         points, centers, spherical=spherical, max_iter=max_iter, tol=tol, named=named, group=group
     )
     inertias, counts = group.sum(assignment.inertia), group.sum(assignment.counts)
-    best = int(inertias.argmin()) if proportions is None else nearest_sizes(counts, proportions)
+    best = _first_least(inertias, group.sum(wide(points).square().sum())) if proportions is None else nearest_sizes(counts, proportions)
     # |x−c|² = 2(1−cos) on the unit sphere.
     scale = 0.5 if metric == "cosine" else 1.0
     labels = group.gather_shares(assignment.labels[best], total)
     found = KMeansResult(labels, centers[best] + origin, scale * float(inertias[best]), iterations)
     return found if proportions is None else _ordered(found, proportions)
+
+
+def _first_least(inertias: Tensor, squares: Tensor) -> int:
+    """The first restart (R,) of the least inertia. Those that differ by rounding found the same groups, and which of
+    them is least would depend on how many processes added them up."""
+    return int((inertias <= inertias.min() + _ROUNDING * squares).int().argmax())
 
 
 def _few(points: Tensor, total: int, n_clusters: int, generator: torch.Generator, group: Processes) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 # Widths of the convolutions between poolings. The last stage is followed by global pooling.
-_TINY = ((32, 64), (64, 128, 128))
+_TINY = ((32, 32), (64, 64, 128))
 _LITTLE = ((32,), (64, 64), (128, 128))
 _SMALL = ((32,), (64, 64), (128, 128), (256, 256))
 

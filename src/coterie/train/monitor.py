@@ -18,6 +18,8 @@ from coterie.train.feed import Feed
 _SAMPLE = 512
 # A spread of 0.01 is a mean cosine above 0.9999 between embeddings.
 _LEAST_SPREAD = 0.01
+# Fewer images may well lie near each other.
+_TELLING = 8
 _LARGEST_SHARE = 0.99
 # Up to this a cluster that has nearly everything tells of a collapse, and not of the data.
 _DOUBTFUL_SPREAD = 0.1
@@ -54,7 +56,7 @@ def examine(method: Method, feed: Feed, epoch: int) -> Health:
         raise _collapse("the embeddings are no longer finite (NaN)", epoch, "or use --precision float32")
     largest = None if probabilities is None else _fullest(probabilities)
     health = Health(spread(embeddings, method.metric), largest, embeddings, places)
-    if method.moves_embeddings and len(sample) > 1 and health.spread < _LEAST_SPREAD:
+    if method.moves_embeddings and len(sample) >= _TELLING and health.spread < _LEAST_SPREAD:
         raise _collapse(
             f"the embeddings collapsed to one point (spread {health.spread:.4f})", epoch, "or raise train.batch_size"
         )
