@@ -6,9 +6,9 @@ from torch import nn
 
 from coterie.errors import UsageError
 from coterie.nn.backbones import backbone_names, build_backbone
+from coterie.nn.convolution import Conv3x3
 from coterie.nn.encoder import Encoder
 from coterie.nn.heads import mlp_head, start_small
-from coterie.nn.resnet import _conv_3x3
 
 
 # Weights of torchvision's models less those of `fc`.
@@ -63,7 +63,7 @@ def test_a_stride_over_one_pixel_leaves_true_gradients() -> None:
     gradients = {}
     for dtype in (torch.float32, torch.bfloat16):
         torch.manual_seed(0)
-        convolution = _conv_3x3(64, 64, stride=2).to(dtype)
+        convolution = Conv3x3(64, 64, stride=2).to(dtype)
         images = torch.randn(32, 64, 1, 1, generator=torch.Generator().manual_seed(1)).to(dtype)
         strided = nn.functional.conv2d(images, convolution.weight, stride=2, padding=1)
         found = convolution(images)

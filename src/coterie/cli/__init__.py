@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CoterieError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt as error:
+        if arguments is None:  # A second one, such as `timeout` sends, has nothing left to stop.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = 128 + getattr(error, "signal", signal.SIGINT)
         if getattr(options, "along", False):  # Of several processes the first one speaks.
             return code

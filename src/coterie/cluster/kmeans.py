@@ -95,7 +95,11 @@ def kmeans(
         points, centers, spherical=spherical, max_iter=max_iter, tol=tol, named=named, group=group
     )
     inertias, counts = group.sum(assignment.inertia), group.sum(assignment.counts)
-    best = _first_least(inertias, group.sum(wide(points).square().sum())) if proportions is None else nearest_sizes(counts, proportions)
+    best = (
+        _first_least(inertias, group.sum(wide(points).square().sum()))
+        if proportions is None
+        else nearest_sizes(counts, proportions)
+    )
     # |x−c|² = 2(1−cos) on the unit sphere.
     scale = 0.5 if metric == "cosine" else 1.0
     labels = group.gather_shares(assignment.labels[best], total)

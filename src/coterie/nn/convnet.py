@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from coterie.nn.convolution import Conv3x3, pooled
 
 # Widths of the convolutions between poolings. The last stage is followed by global pooling.
 _TINY = ((32, 32), (64, 64, 128))
@@ -43,10 +43,10 @@ class ConvNet(nn.Module):
         self.features = width_in
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.flatten(F.adaptive_avg_pool2d(self.layers(images), 1), 1)
+        return pooled(self.layers(images))
 
 
 def _convolution(in_channels: int, channels: int, stride: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
+    convolution = Conv3x3(in_channels, channels, stride)
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     return [convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-class _Conv2d(nn.Conv2d):
-    """A convolution that takes no stride over a single pixel, where there is none to take.
-
-    By one, torch 2.13 on a CPU in bfloat16 leaves the gradient of the weights as whatever was in memory.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-2:] == (1, 1):
-            return F.conv2d(x, self.weight, self.bias, padding=self.padding)
-        return super().forward(x)
-
-
-def _conv_3x3(in_channels: int, channels: int, stride: int = 1) -> nn.Conv2d:
-    return _Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
+from coterie.nn.convolution import Conv3x3, pooled
 
 
 def _shortcut(in_channels: int, channels: int, stride: int) -> nn.Sequential | None:
@@ -36,9 +21,9 @@ class BasicBlock(nn.Module):
 
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = _conv_3x3(in_channels, width, stride)
+        self.conv1 = Conv3x3(in_channels, width, stride)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv_3x3(width, width)
+        self.conv2 = Conv3x3(width, width)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _shortcut(in_channels, width, stride)
 
@@ -57,7 +42,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv_3x3(width, width, stride)
+        self.conv2 = Conv3x3(width, width, stride)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, width * 4, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(width * 4)
@@ -92,7 +77,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.features = 8 * width * block.expansion
-        stem = _conv_3x3(channels, width) if small else nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False)
+        stem = Conv3x3(channels, width) if small else nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False)
         self.conv1, self.bn1 = stem, nn.BatchNorm2d(width)
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1, self.layer2, self.layer3, self.layer4 = self._stages(block, depths, width)
@@ -117,4 +102,4 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         x = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)
+        return pooled(x)
