@@ -47,7 +47,7 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt, named: Named
     folder = attempt.folder
     assert folder is not None
     write_atomically(folder.embeddings, lambda stream: _save(stream, handed_over(fitted), len(rows)))
-    # As large as they may be, they stay in their file.
+    # They may be larger than the memory, and stay in their file.
     embeddings = np.load(folder.embeddings, mmap_mode="c", allow_pickle=False)
     assignments = Assignments.of(rows.keys, fitted.grouping, rows.labels, rows.class_names)
     write_text(folder.assignments, assignments.to_csv())
@@ -68,7 +68,7 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt, named: Named
     attempt.note("writing the report")
     if fitted.held_out is not None:
         write_animation(folder, fitted.held_out, assignments.clusters[_counted(fitted)])
-    write_report(folder, summary)
+    write_report(folder, summary, embeddings)
     write_json(folder.summary, summary)
     return summary
 
