@@ -19,6 +19,7 @@ from coterie.data.feeding.features import Features
 from coterie.devices import widest
 from coterie.errors import CoterieError
 from coterie.failures import translating
+from coterie.listener import Listener
 from coterie.methods import Method, learns
 from coterie.processes import ALONE, Processes, processes
 from coterie.runs.config import RunConfig
@@ -71,14 +72,8 @@ def group(
     method, listener, runtime, every = learnt.method, attempt.listener, runtime_of(config), processes()
     began = time.perf_counter()
     with translating(), runtime.rules():
-        listener.begin("embedding", len(rows), "images")
         held, learnt_from = _held(len(rows), counted, every)
-        embedded = embed_rows(
-            method, rows, learnt.normalisation, batch_size=config.train.embed_batch, on_rows=listener.advance,
-            share=held,
-        )  # fmt: skip
-        agree(listener, every)
-        listener.end()
+        embedded = _embedded(config, rows, learnt, listener, held)
         apart = embedded if learnt_from is None else embedded.at(learnt_from)
         way, own = _ways(apart, config, method, every)
         if way is not own:
@@ -112,6 +107,17 @@ def _held(total: int, counted: Counted, every: Processes) -> tuple[slice, Tensor
     begin = 0 if share.start == 0 else int(counted[share.start])
     end = total if share.stop == len(counted) else int(counted[share.stop])
     return slice(begin, end), torch.from_numpy(counted[share] - begin)
+
+
+def _embedded(config: RunConfig, rows: Rows, learnt: Learnt, listener: Listener, held: slice) -> Embedded:
+    listener.begin("embedding", len(rows), "images")
+    embedded = embed_rows(
+        learnt.method, rows, learnt.normalisation, batch_size=config.train.embed_batch, on_rows=listener.advance,
+        share=held,
+    )  # fmt: skip
+    agree(listener, processes())
+    listener.end()
+    return embedded
 
 
 def _words(rows: Rows, grouping: Grouping, learnt: Learnt, config: RunConfig) -> Words:
