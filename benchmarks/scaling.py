@@ -92,9 +92,9 @@ def count_compared() -> list[int]:
     compared: list[int] = []
     plain = lloyd.assign
 
-    def counted(points, norms, centers, before=None):  # type: ignore[no-untyped-def]
+    def counted(points, norms, centers, before=None, named=None):  # type: ignore[no-untyped-def]
         compared.append(len(centers) * len(points))
-        return plain(points, norms, centers, before)
+        return plain(points, norms, centers, before, named)
 
     lloyd.assign = counted
     return compared

@@ -23,6 +23,7 @@ from coterie.listener import Listener
 from coterie.methods import Method, method_name, method_type
 from coterie.plan import Request, plan
 from coterie.plan.words import as_settings
+from coterie.processes import processes
 from coterie.runs.assignments import Assignments
 from coterie.runs.folder import RunFolder
 from coterie.runs.model import Model
@@ -115,7 +116,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         learnt = learn(planned.config, once(rows, material.counted, None), planned.backbones, attempt, material.few)
         fitted = group(planned.config, rows, learnt, attempt, material.counted, material.named)
         self.model_ = fitted.model
-        self.embeddings_ = fitted.embedded.embeddings.cpu().numpy()
+        self.embeddings_ = processes().gather_shares(fitted.embedded.embeddings).cpu().numpy()
         self._take(Assignments.of(rows.keys, fitted.grouping))
         return self
 

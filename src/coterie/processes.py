@@ -6,7 +6,7 @@ prototypes are computed alike everywhere, and only what is heavy, the encoder, i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ from torch import distributed as dist
 from coterie.errors import CoterieError
 
 T = TypeVar("T")
+# Numbers that go to the first process at a time.
+_PIECE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,52 @@ class Processes:
         gathered: Tensor = _Gather.apply(rows, self)  # type: ignore[no-untyped-call]
         return gathered
 
-    def gather_shares(self, rows: Tensor, total: int) -> Tensor:
-        """The `total` rows of which each process has its `share`, in order; without gradient."""
+    def gather_shares(self, rows: Tensor) -> Tensor:
+        """The rows (n, …) of all processes, in the order of ranks, however many each has; without gradient."""
         if self.count == 1:
             return rows
-        lengths = [len(range(total)[self.share(total, rank)]) for rank in range(self.count)]
+        lengths = self._lengths(rows)
         padded = rows.new_zeros(max(lengths), *rows.shape[1:])
         padded[: len(rows)] = rows
         parts = _all_gathered(padded, self.count)
         return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
+
+    def picked(self, rows: Tensor, total: int, places: Tensor) -> Tensor:
+        """The rows at some places (m,) of the `total` of which each process has its `share`: (m, …) in each of them."""
+        if self.count == 1:
+            return rows[places]
+        mine = self.share(total)
+        own = (places >= mine.start) & (places < mine.stop)
+        found = rows.new_zeros(len(places), *rows.shape[1:])
+        found[own] = rows[places[own] - mine.start]
+        return self.sum(found)  # Everyone else has zeros there.
+
+    def spaced(self, rows: Tensor, total: int, step: int) -> Tensor:
+        """Every `step`-th of the `total` rows of which each process has its `share`, in each of them."""
+        return self.gather_shares(rows[-self.share(total).start % step :: step])
+
+    def pieces(self, rows: Tensor) -> Iterator[Tensor]:
+        """The rows (n, …) of all processes, in order, to the first one: a piece at a time, on the CPU.
+
+        All go through this together; there are none for the others.
+        """
+        most = max(1, _PIECE // max(1, rows.shape[1:].numel()))
+        for rank, length in enumerate(self._lengths(rows)):
+            for start in range(0, length, most):
+                own = rows[start : min(start + most, length)]
+                if rank == self.rank == 0:
+                    yield own.cpu()
+                elif rank == self.rank:
+                    _send(own)
+                elif self.first:
+                    yield _received(rows.new_empty(min(most, length - start), *rows.shape[1:], device="cpu"), rank)
+
+    def _lengths(self, rows: Tensor) -> list[int]:
+        """How many rows each process has."""
+        if self.count == 1:
+            return [len(rows)]
+        lengths: list[int] = torch.cat(_all_gathered(torch.tensor([len(rows)]), self.count)).tolist()
+        return lengths
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over processes; so is its gradient."""
@@ -178,6 +217,18 @@ def _all_gathered(rows: Tensor, count: int) -> list[Tensor]:
     parts = [torch.empty_like(rows) for _ in range(count)]
     _talk(lambda: dist.all_gather(parts, rows))
     return parts
+
+
+def _send(rows: Tensor) -> None:
+    """To the first process, by way of the hosts."""
+    rows = rows.cpu().contiguous()
+    _talk(lambda: dist.send(rows, 0))
+
+
+def _received(rows: Tensor, rank: int) -> Tensor:
+    """Rows on the CPU, filled with what another process sends."""
+    _talk(lambda: dist.recv(rows, rank))
+    return rows
 
 
 def _talk(call: Callable[[], T]) -> T:

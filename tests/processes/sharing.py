@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+import coterie.processes as talk
 import small
+from coterie.cluster import choice, groups, outliers, tied
 from coterie.cluster.kmeans import Metric, kmeans
 from coterie.cluster.tied import refined, tied_mixtures
 from coterie.config import read
@@ -88,14 +90,15 @@ def found(name: str) -> dict[str, Any]:
 
     loop.on_epoch = note
     loop.run()
-    embedded = embed_rows(loop.method, rows, normalisation, batch_size=16, group=processes())
+    every = processes()
+    part = embed_rows(loop.method, rows, normalisation, batch_size=16, share=every.share(len(rows)))
     state = torch.cat([value.double().flatten() for value in loop.method.state_dict().values()])
     drift = float((state - processes().from_first(state.clone())).abs().max())
     return {
         "losses": losses,
         "labels": labels,
-        "embeddings": embedded.embeddings.tolist(),
-        "probabilities": None if embedded.probabilities is None else embedded.probabilities.tolist(),
+        "embeddings": every.gather_shares(part.embeddings).tolist(),
+        "probabilities": None if part.probabilities is None else every.gather_shares(part.probabilities).tolist(),
         "drift": float(processes().sum(torch.tensor(drift))),
     }
 
@@ -128,11 +131,42 @@ def mixed() -> dict[str, Any]:
     return {"sample": found.means.tolist(), "means": again.means.tolist(), "likelihood": float(again.log_likelihood[0])}
 
 
+def grouped(metric: Metric) -> dict[str, Any]:
+    """The last groups of embeddings and features of which every process has a share, samples being small ones."""
+    choice._SAMPLE = outliers._SAMPLE = tied._SAMPLE = 500
+    groups._IMAGES, groups._POOL = 100, 400
+    talk._PIECE = 1000
+    draw = torch.Generator().manual_seed(1)
+    kinds = torch.randint(3, (1511,), generator=draw)
+    points = torch.randn(3, 6, generator=draw)[kinds] * 2
+    points = points + 0.5 * torch.randn(points.shape, generator=draw)
+    every = processes()
+    share = every.share(len(points))
+    part, features = points[share], points[share, :4]
+    found = kmeans(part, 3, metric=metric, generator=torch.Generator().manual_seed(0), group=every)
+    way, _ = choice.choose_way(
+        part, choice.Way("own", found.labels), 3, metric=metric, mixture=True,
+        generator=torch.Generator().manual_seed(0), group=every,
+    )  # fmt: skip
+    fitted = groups.fit_groups(part, features, way.labels, 3, metric=metric, rule=way.rule, group=every)
+    grouping = fitted.assign(part, features).gathered(every)
+    handed = [piece.tolist() for piece in every.pieces(part)]
+    return {
+        "way": way.name,
+        "clusters": grouping.clusters.tolist(),
+        "confidence": grouping.confidence.tolist(),
+        "outlier_score": grouping.outlier_score.tolist(),
+        "concentration": float(fitted.concentration),
+        "handed": [row for rows in handed for row in rows] == points.tolist(),
+    }
+
+
 def main(out: Path) -> None:
     torch.set_num_threads(1)
     with joined():
         results: dict[str, Any] = {f"kmeans {metric} {k}": clustered(metric, k) for metric, k in KMEANS}
         results["mixture"] = mixed()
+        results |= {f"groups {metric}": grouped(metric) for metric, _ in KMEANS[:2]}
         results |= {name: found(name) for name in (*small.LEARNING, IN_PARTS)}
         if processes().first:
             out.write_text(json.dumps(results))

@@ -70,6 +70,17 @@ def test_kmeans_over_shards_equals_that_of_the_whole(name: str, count: int, resu
         assert shared["labels"] == whole["labels"]
 
 
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("name", ["groups euclidean", "groups cosine"])
+def test_groups_over_shards_equal_those_of_the_whole(name: str, count: int, results: dict[int, dict[str, Any]]) -> None:
+    whole, shared = results[1][name], results[count][name]
+    assert ("mixture" in whole["way"]) == (name == "groups cosine")
+    assert all(found["handed"] for found in (whole, shared))
+    assert (shared["way"], shared["clusters"]) == (whole["way"], whole["clusters"])
+    for figure in ("confidence", "outlier_score", "concentration"):
+        np.testing.assert_allclose(shared[figure], whole[figure], atol=1e-4)
+
+
 def test_shares_are_contiguous_and_miss_nothing() -> None:
     for total in (4, 7, 100):
         places = [list(range(total))[Processes(rank, 3).share(total)] for rank in range(3)]
@@ -79,13 +90,15 @@ def test_shares_are_contiguous_and_miss_nothing() -> None:
 
 FIT = ["-m", "coterie", "fit", "images.npz", "-k", "3", "--epochs", "2", "--out", "run", "--device", "cpu"]
 QUICK = ["--set", "batch_size=20", "--set", "hidden=16", "--set", "projection=8", "--set", "warmup_epochs=1"]
+QUICK += ["--precision", "float32"]
 
 
 def test_a_fit_by_two_processes_writes_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    images = np.random.default_rng(0).integers(0, 255, (50, 8, 8), dtype=np.uint8)
-    np.savez("images.npz", images=images, labels=np.arange(50) % 3)
-    (code, said), (other_code, other_said) = finish(start([*FIT, *QUICK], 2))
+    images = np.random.default_rng(0).integers(0, 50, (44, 8, 8, 3), dtype=np.uint8)
+    images[np.arange(44), :, :, np.arange(44) % 3] += 200
+    np.savez("images.npz", images=np.concatenate([images, images[:6]]), labels=np.arange(50) % 3)
+    (code, said), (other_code, other_said) = finish(start([*FIT, *QUICK, "--collapse-copies"], 2))
     assert (code, other_code) == (0, 0), (said, other_said)
     assert "learning" in said
     assert "learning" not in other_said
@@ -94,6 +107,13 @@ def test_a_fit_by_two_processes_writes_one_run(tmp_path: Path, monkeypatch: pyte
     assert (run / "report.html").is_file()
     assert not (run / "shared").exists()
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+    alone = ["alone" if word == "run" else word for word in FIT]
+    [(code, said)] = finish(start([*alone, *QUICK, "--collapse-copies"], 1))
+    assert code == 0, said
+    assert "6 images" in said
+    whole, shared = (np.genfromtxt(each / "assignments.csv", delimiter=",")[1:, 1:5] for each in (Path("alone"), run))
+    np.testing.assert_allclose(shared, whole, atol=1e-3)
+    np.testing.assert_allclose(np.load(run / "embeddings.npy"), np.load("alone/embeddings.npy"), atol=5e-3)
 
 
 def test_names_bind_in_two_processes_as_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,37 +68,37 @@ def choose_way(
 
     Args:
         embeddings: (N, d), finite.
-        own: the way to beat.
+        own: the way to beat, with the groups of all embeddings.
         n_clusters: K.
         metric: "cosine" takes embeddings by their direction.
         mixture: take the mixture even where others have a greater silhouette.
         generator: on the embeddings' device.
-        group: processes that all have all embeddings, and share the work.
+        group: processes of which each has the rows `group.share(N)` of N; the result is that of all embeddings.
     """
+    total = len(own.labels)
     # Evenly spaced ones would be of few kinds, where the kinds take turns.
-    drawn = torch.randperm(len(embeddings), generator=generator, device=embeddings.device)
-    judged, labels_of_own = embeddings[drawn[:_JUDGED]], own.labels[drawn[:_JUDGED]]
+    drawn = torch.randperm(total, generator=generator, device=embeddings.device)
+    judged, labels_of_own = group.picked(embeddings, total, drawn[:_JUDGED]), own.labels[drawn[:_JUDGED]]
     if metric != "cosine" or len(judged) < _EACH * n_clusters:
         return own, own
     try:
-        seen = fit_whitening(embeddings[drawn[:_SAMPLE]], math.ceil(_WIDTH * n_clusters))
+        seen = fit_whitening(group.picked(embeddings, total, drawn[:_SAMPLE]), math.ceil(_WIDTH * n_clusters))
     except CoterieError:  # They are all alike.
         return own, own
     places = seen(judged)
     distances = 1 - places @ places.T
     own = replace(own, silhouette=silhouette(distances, labels_of_own, n_clusters))
     # A few strays that make a group of their own have a fine silhouette.
-    least = max(1 / len(embeddings), min(_smallest(labels_of_own, n_clusters), _LEAST / n_clusters))
-    share = seen(embeddings[group.share(len(embeddings))])
+    least = max(1 / total, min(_smallest(labels_of_own, n_clusters), _LEAST / n_clusters))
     ways = []
-    for name, rule in _rules(share, len(embeddings), seen, n_clusters, mixture, least, generator, group):
+    for name, rule in _rules(seen(embeddings), total, seen, n_clusters, mixture, least, generator, group):
         labels = rule.labels(judged)
         if _smallest(labels, n_clusters) >= least:
             ways.append((silhouette(distances, labels, n_clusters), name, rule))
     best = max(ways, key=lambda way: way[0], default=None)
     if best is None or not (mixture or best[0] > (own.silhouette or 0.0)):
         return own, own
-    return _numbered(embeddings, *best, n_clusters), own
+    return _numbered(embeddings, *best, n_clusters, group), own
 
 
 def _smallest(labels: Tensor, n_clusters: int) -> float:
@@ -133,9 +133,9 @@ def _seen(seen: Whitening, slopes: Tensor, intercepts: Tensor) -> Rule:
     return Rule(seen.center, slopes, intercepts, "cosine", seen.axes)
 
 
-def _numbered(embeddings: Tensor, height: float, name: str, rule: Rule, n_clusters: int) -> Way:
+def _numbered(embeddings: Tensor, height: float, name: str, rule: Rule, n_clusters: int, group: Processes) -> Way:
     """The way of a rule, its groups numbered by their size."""
-    labels = rule.labels(embeddings)
+    labels = group.gather_shares(rule.labels(embeddings))
     numbered = by_size(labels, n_clusters)
     order = torch.zeros_like(numbered[:n_clusters]).index_put((numbered,), labels)
     return Way(name, numbered, rule.ordered(order), height)

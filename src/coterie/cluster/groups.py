@@ -12,6 +12,7 @@ from coterie.cluster.kmeans import Metric
 from coterie.cluster.lloyd import totals
 from coterie.cluster.outliers import OutlierScore, fit_outlier_score
 from coterie.cluster.rules import Rule, nearest
+from coterie.processes import ALONE, Processes
 
 # How many images, among how many, are asked for their nearest neighbours to set the concentration.
 _IMAGES, _POOL, _NEIGHBOURS = 2000, 20_000, 20
@@ -31,6 +32,10 @@ class Grouping:
     def outlier(self) -> Tensor:
         """(N,) bool."""
         return self.outlier_score > 1
+
+    def gathered(self, group: Processes) -> Grouping:
+        """That of the images of all processes, in the order of ranks."""
+        return Grouping(*map(group.gather_shares, (self.clusters, self.confidence, self.outlier_score)))
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ def fit_groups(
     metric: Metric = "cosine",
     rule: Rule | None = None,
     by_head: bool = False,
+    group: Processes = ALONE,
 ) -> Groups:
     """Centers, rule, concentration and outlier score of a finished clustering.
 
@@ -120,25 +126,28 @@ def fit_groups(
         metric: how embeddings are compared.
         rule: what gave the labels; None for the nearest center.
         by_head: the method's own head gave them.
+        group: processes of which each has the rows `group.share(N)` of embeddings and features, and all labels.
     """
-    centers = _centers(embeddings, labels, n_clusters, metric)
+    centers = _centers(embeddings, labels, n_clusters, metric, group)
     rule = nearest(centers, metric) if rule is None else rule.to(embeddings)
-    concentration = _concentration(embeddings, labels, rule)
-    return Groups(centers, rule, concentration, fit_outlier_score(features, labels, n_clusters), by_head)
+    concentration = _concentration(embeddings, labels, rule, group)
+    outlier_score = fit_outlier_score(features, labels, n_clusters, group=group)
+    return Groups(centers, rule, concentration, outlier_score, by_head)
 
 
-def _centers(embeddings: Tensor, labels: Tensor, n_clusters: int, metric: Metric) -> Tensor:
+def _centers(embeddings: Tensor, labels: Tensor, n_clusters: int, metric: Metric, group: Processes = ALONE) -> Tensor:
     """The middle (K, d) of each group."""
-    sums, counts = totals(embeddings, labels, n_clusters)
+    sums, counts = map(group.sum, totals(embeddings, labels[group.share(len(labels))], n_clusters))
     centers = (sums / counts.clamp(min=1).unsqueeze(1)).to(embeddings.dtype)
     return F.normalize(centers, dim=1) if metric == "cosine" else centers
 
 
-def _concentration(embeddings: Tensor, labels: Tensor, rule: Rule) -> Tensor:
+def _concentration(embeddings: Tensor, labels: Tensor, rule: Rule, group: Processes = ALONE) -> Tensor:
     """κ of greatest likelihood for the labels of neighbours, over evenly spaced images and a geometric grid."""
-    images = embeddings[:: max(1, len(embeddings) // _IMAGES)]
-    pool = slice(None, None, max(1, len(embeddings) // _POOL))
-    among, names = embeddings[pool], labels[pool]
+    total = len(labels)
+    images = group.spaced(embeddings, total, max(1, total // _IMAGES))
+    step = max(1, total // _POOL)
+    among, names = group.spaced(embeddings, total, step), labels[::step]
     # The nearest of all is the image itself, where the pool holds it.
     count = min(_NEIGHBOURS + 1, len(among))
     neighbours = torch.cat(

@@ -102,7 +102,7 @@ def kmeans(
     )
     # |x−c|² = 2(1−cos) on the unit sphere.
     scale = 0.5 if metric == "cosine" else 1.0
-    labels = group.gather_shares(assignment.labels[best], total)
+    labels = group.gather_shares(assignment.labels[best])
     found = KMeansResult(labels, centers[best] + origin, scale * float(inertias[best]), iterations)
     return found if proportions is None else _ordered(found, proportions)
 
@@ -117,20 +117,14 @@ def _few(points: Tensor, total: int, n_clusters: int, generator: torch.Generator
     """A sample of all points to seed the centers from; all of them where a sample would not be much smaller."""
     size = max(_SAMPLE, _SAMPLE_EACH * n_clusters)
     if total < 2 * size:
-        return group.gather_shares(points, total)
+        return group.gather_shares(points)
     return sampled(points, total, size, generator, group)
 
 
 def sampled(points: Tensor, total: int, size: int, generator: torch.Generator, group: Processes) -> Tensor:
     """`size` rows drawn of the `total` that the processes share, the same in each of them."""
     drawn = torch.randperm(total, generator=generator, device=points.device)[:size]
-    if group.count == 1:
-        return points[drawn]
-    mine = group.share(total)
-    own = (drawn >= mine.start) & (drawn < mine.stop)
-    rows = points.new_zeros(size, points.shape[1])
-    rows[own] = points[drawn[own] - mine.start]
-    return group.sum(rows)  # Everyone else has zeros there.
+    return group.picked(points, total, drawn)
 
 
 def nearest_center(points: Tensor, centers: Tensor, *, metric: Metric = "euclidean") -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from coterie.devices import precise
+from coterie.processes import ALONE, Processes
 
 # Images that the spread is estimated from, and images kept to measure distances to.
 _SAMPLE, _REFERENCES = 20_000, 2000
@@ -61,7 +62,7 @@ class OutlierScore:
         return replace(self, nearer=_nearer(sizes.double() * len(self.references) / sizes.sum(), len(self.references)))
 
 
-def fit_outlier_score(features: Tensor, clusters: Tensor, n_clusters: int) -> OutlierScore:
+def fit_outlier_score(features: Tensor, clusters: Tensor, n_clusters: int, *, group: Processes = ALONE) -> OutlierScore:
     """Learn from a finished clustering how far its images lie from one another.
 
     Args:
@@ -69,9 +70,10 @@ def fit_outlier_score(features: Tensor, clusters: Tensor, n_clusters: int) -> Ou
             foreign in them.
         clusters: (N,) int64.
         n_clusters: K.
+        group: processes of which each has the rows `group.share(N)` of the features, and all clusters.
     """
-    sample = slice(None, None, -(-len(features) // _SAMPLE))
-    features, clusters = features[sample], clusters[sample]
+    step = -(-len(clusters) // _SAMPLE)
+    features, clusters = group.spaced(features, len(clusters), step), clusters[::step]
     whitening = _whitening(features, clusters, n_clusters)
     chosen = slice(None, None, -(-len(features) // _REFERENCES))
     sizes = torch.bincount(clusters[chosen], minlength=n_clusters)

@@ -93,7 +93,7 @@ def tied_mixtures(
     """
     total = int(group.sum(torch.tensor(len(points))))
     # The same in every process, so that each may do all of it.
-    few = sampled(points, total, _SAMPLE, generator, group) if total > _SAMPLE else group.gather_shares(points, total)
+    few = sampled(points, total, _SAMPLE, generator, group) if total > _SAMPLE else group.gather_shares(points)
     few = few.double()
     origin = few.mean(dim=0)
     few = few - origin

@@ -45,15 +45,17 @@ _SCRIPTS = (
 _MOST_CELLS = 1600
 
 
-def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
+def write_report(folder: RunFolder, summary: dict[str, Any], embeddings: npt.NDArray[np.float32] | None = None) -> None:
     """Build `report.html` from the other files of a run; `summary` is the content of `summary.json`.
+
+    `embeddings` (N, d), which may be mapped from their file, spare reading all of it into memory.
 
     Raises:
         CoterieError: a file of the run is missing or damaged.
     """
     config = folder.read_config()
     assignments = Assignments.read(folder.assignments)
-    embeddings = read_embeddings(folder, len(assignments.keys))
+    embeddings = read_embeddings(folder, len(assignments.keys)) if embeddings is None else embeddings
     palette = colours(int(assignments.clusters.max(initial=0)) + 1)
     thumbnails = Thumbnails.load(folder.thumbnails)
     sheets = thumbnails.every_sheet()

@@ -18,7 +18,6 @@ from coterie.data.feeding.collected import Collected
 from coterie.data.reading.depth import Scale
 from coterie.methods import Method, build_method
 from coterie.nn.pretrained import Architecture, Pretrained, build
-from coterie.processes import ALONE, Processes
 from coterie.runs.words import Words
 
 # Pixels embedded at a time: beyond, the activations of a CPU's networks leave its caches and what its allocator keeps.
@@ -141,14 +140,11 @@ def embed_rows(
     *,
     batch_size: int,
     on_rows: Callable[[int], None] = lambda _: None,
-    group: Processes = ALONE,
+    share: slice = slice(None),
 ) -> Embedded:
-    """Embed everything in evaluation mode, and ask the method's own head where it has one.
-
-    The processes of a `group` embed a share each, and then have all.
-    """
+    """Embed everything, or a share of it, in evaluation mode, and ask the method's own head where it has one."""
     method.eval()
-    device, share = method.device, group.share(len(rows))
+    device = method.device
     count = len(range(len(rows))[share])
     embeddings, features, heads = Collected(count), Collected(count), Collected(count)
     for inputs in batches(rows, normalisation, device, batch_size, share):
@@ -158,11 +154,7 @@ def embed_rows(
         if part.probabilities is not None:
             heads.add(part.probabilities)
         on_rows(len(inputs))
-
-    def joined(collected: Collected) -> Tensor:
-        return group.gather_shares(collected.rows, len(rows)).clone()
-
-    return Embedded(joined(embeddings), joined(features), joined(heads) if heads.some else None)
+    return Embedded(embeddings.rows, features.rows, heads.rows if heads.some else None)
 
 
 def embed_batch(method: Method, inputs: Tensor) -> Embedded:

@@ -75,7 +75,7 @@ def cluster(
     Names bind k-means, but for clusters in the order of wanted proportions, which names would disturb.
     """
     if asked.model == "mixture":
-        embeddings = processes().gather_shares(embeddings, total)
+        embeddings = processes().gather_shares(embeddings)
         return gaussian_mixture(embeddings, n_clusters, metric=asked.metric, n_init=asked.n_init, generator=draw)
     return kmeans(
         embeddings,

@@ -26,6 +26,7 @@ from coterie.workflow.steps.group import group
 from coterie.workflow.steps.learn import learn
 from coterie.workflow.steps.read import Material, once
 from coterie.workflow.steps.stopping import waiting
+from coterie.workflow.steps.write import handed_over
 
 
 @contextlib.contextmanager
@@ -66,7 +67,7 @@ def end_together(folder: RunFolder) -> None:
 
 
 def fit_along(listener: Listener) -> None:
-    """What every process but the first does: the same steps of learning and grouping.
+    """What every process but the first does: the same steps of learning and grouping, and hand over what it embedded.
 
     Raises:
         SystemExit: the first one ended before training; it has said why. CoterieError: training failed.
@@ -84,4 +85,6 @@ def fit_along(listener: Listener) -> None:
     told = message["named"]
     named = None if told is None else Named(tuple(told["names"]), np.array(told["index"]))
     few = None if named is None else named.at(counted)
-    group(config, rows, learn(config, once(rows, counted, None), backbones, attempt, few), attempt, counted, named)
+    learnt = learn(config, once(rows, counted, None), backbones, attempt, few)
+    for _ in handed_over(group(config, rows, learnt, attempt, counted, named)):
+        pass

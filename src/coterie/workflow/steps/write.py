@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 import coterie
 from coterie.data.base import Rows
@@ -17,6 +19,7 @@ from coterie.evaluate.baseline import baseline
 from coterie.evaluate.metrics import score
 from coterie.files import write_atomically, write_json, write_text
 from coterie.plan import Plan
+from coterie.processes import processes
 from coterie.report.animation import write_animation
 from coterie.report.page import write_report
 from coterie.runs.assignments import Assignments
@@ -43,10 +46,11 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt, named: Named
     """
     folder = attempt.folder
     assert folder is not None
-    embeddings = fitted.embedded.embeddings.cpu().numpy()
+    write_atomically(folder.embeddings, lambda stream: _save(stream, handed_over(fitted), len(rows)))
+    # They may be larger than the memory, and stay in their file.
+    embeddings = np.load(folder.embeddings, mmap_mode="c", allow_pickle=False)
     assignments = Assignments.of(rows.keys, fitted.grouping, rows.labels, rows.class_names)
     write_text(folder.assignments, assignments.to_csv())
-    write_atomically(folder.embeddings, lambda stream: np.save(stream, embeddings))
     save_model(fitted.model, folder.model)
     first = read_duplicates(folder.duplicates, assignments.keys)
     pictures = take_pictures(plan.source, assignments, embeddings, rows, first=first, scale=plan.config.data.scale)
@@ -56,7 +60,7 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt, named: Named
             f"{plan.config.data.source} can no longer be read, so the page has no pictures: once it is back, "
             f"coterie report {folder.root} --source {plan.config.data.source} adds them"
         )
-    summary = _summarise(plan.config, unnamed(rows, named), fitted, skipped=len(folder.read_skipped()))
+    summary = _summarise(plan.config, unnamed(rows, named), fitted, embeddings, skipped=len(folder.read_skipped()))
     if named is not None:
         summary["named"] = int((named.index >= 0).sum())
         groups = [fitted.called[cluster] for cluster in assignments.clusters.tolist()]
@@ -64,9 +68,24 @@ def write(plan: Plan, rows: Rows, fitted: Fitted, attempt: Attempt, named: Named
     attempt.note("writing the report")
     if fitted.held_out is not None:
         write_animation(folder, fitted.held_out, assignments.clusters[_counted(fitted)])
-    write_report(folder, summary)
+    write_report(folder, summary, embeddings)
     write_json(folder.summary, summary)
     return summary
+
+
+def handed_over(fitted: Fitted) -> Iterator[Tensor]:
+    """The embeddings of all processes a piece at a time, to the first one, which writes; the others just go through."""
+    return processes().pieces(fitted.embedded.embeddings)
+
+
+def _save(stream: IO[bytes], pieces: Iterator[Tensor], count: int) -> None:
+    """An `.npy` of `count` rows that come in pieces, one at the least."""
+    for place, piece in enumerate(pieces):
+        values = piece.numpy()
+        if not place:
+            about = np.lib.format.header_data_from_array_1_0(values) | {"shape": (count, *values.shape[1:])}
+            np.lib.format.write_array_header_1_0(stream, about)
+        stream.write(values.tobytes())
 
 
 def clear(folder: RunFolder) -> None:
@@ -75,7 +94,9 @@ def clear(folder: RunFolder) -> None:
         path.unlink(missing_ok=True)
 
 
-def _summarise(config: RunConfig, rows: Rows, fitted: Fitted, *, skipped: int) -> dict[str, Any]:
+def _summarise(
+    config: RunConfig, rows: Rows, fitted: Fitted, embeddings: npt.NDArray[np.float32], *, skipped: int
+) -> dict[str, Any]:
     """The content of `summary.json`."""
     clusters = fitted.grouping.clusters.cpu().numpy()
     summary: dict[str, Any] = {
@@ -106,7 +127,7 @@ def _summarise(config: RunConfig, rows: Rows, fitted: Fitted, *, skipped: int) -
         plain = baseline(rows, config.clusters, seed=config.seed)
         summary |= asdict(score(rows.labels, clusters))
         summary["baseline"] = {"method": plain.method, **asdict(plain.scores), "seconds": round(plain.seconds, 2)}
-        summary |= _further_scores(config, rows.labels, clusters, fitted)
+        summary |= _further_scores(config, rows.labels, clusters, fitted, embeddings)
     return summary
 
 
@@ -117,15 +138,20 @@ def _silhouettes(fitted: Fitted) -> dict[str, float]:
 
 
 def _further_scores(
-    config: RunConfig, labels: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64], fitted: Fitted
+    config: RunConfig,
+    labels: npt.NDArray[np.int64],
+    clusters: npt.NDArray[np.int64],
+    fitted: Fitted,
+    embeddings: npt.NDArray[np.float32],
 ) -> dict[str, Any]:
     """The method's own groups where they are others, beside a head's those of k-means, and of what was held out."""
     scores: dict[str, Any] = {}
     if fitted.way is not fitted.own:
         scores[fitted.own.name] = asdict(score(labels, fitted.own.labels.cpu().numpy()))
     if fitted.embedded.probabilities is not None:
-        metric = fitted.model.method.metric
-        found = cluster_embeddings(fitted.embedded.embeddings, config, metric).cpu().numpy()
+        method = fitted.model.method
+        points = torch.from_numpy(embeddings).to(method.device)
+        found = cluster_embeddings(points, config, method.metric).cpu().numpy()
         scores["k-means on embeddings"] = asdict(score(labels, found))
     labels, clusters = labels[_counted(fitted)], clusters[_counted(fitted)]
     if fitted.held_out is not None and (labels[fitted.held_out] >= 0).any():
