@@ -129,8 +129,9 @@ def _coterie(method: str) -> Contestant:
             return labels, time.process_time() - began
 
         fitted(1)  # Imports and warms up.
-        once, twice = fitted(1)[1], fitted(2)[1]
-        epoch, rest = max(twice - once, 0.1 * twice), once
+        # Of the least of two: what else the machine does only ever adds.
+        once, more = (min(fitted(epochs)[1] for _ in range(2)) for epochs in (1, 5))
+        epoch, rest = max((more - once) / 4, 0.02 * more), once
         return fitted(max(1, int((seconds - rest) / epoch)))[0]
 
     return compete
