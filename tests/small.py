@@ -43,7 +43,8 @@ def settled(request: Request, outline: Outline, *, own_side: int = 0) -> RunConf
     """The configuration a request comes to for images of this outline, and a backbone that wants them this large."""
     layers = lay(request, told(request), outline)
     if own_side:
-        layers = layers.seeing([Pretrained(request.backbone, Architecture("coterie", ""), nn.Identity(), own_side)])
+        backbone = Pretrained(request.backbone, Architecture("coterie", ""), nn.Identity(), own_side)
+        layers = layers.seeing([backbone], gpu=request.device != "cpu")
     return settle(layers, outline.count)[0]
 
 
