@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_demo(group: Any) -> None:
     parser = new_verb(
-        group, "demo", verbs.demo, "group 1 797 handwritten digits without a label, in a minute or two",
+        group, "demo", verbs.demo, "group 1 797 handwritten digits without a label, in a minute or so",
         "coterie demo --out my-demo",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="same seed, same machine, same result (default 0)")
