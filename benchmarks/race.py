@@ -125,7 +125,7 @@ def _coterie(method: str) -> Contestant:
         def fitted(epochs: int) -> tuple[Array, float]:
             began = time.process_time()
             clusterer = Clusterer(clusters, method=method, epochs=epochs, seed=seed, device="cpu")
-            labels = np.asarray(clusterer.fit(images).labels_)
+            labels = np.asarray(clusterer.fit(images.transpose(0, 2, 3, 1)).labels_)
             return labels, time.process_time() - began
 
         fitted(1)  # Imports and warms up.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from coterie import Clusterer
 from coterie.data.base import Skipped
 from coterie.data.reading.ingest import ingest
 from coterie.data.sources import open_source
@@ -141,3 +142,14 @@ def test_digits() -> None:
     source = open_source("digits")
     assert len(source.keys) == 1797
     assert source.outline().side == 8
+
+
+@pytest.mark.parametrize("shape", [(6, 1, 8, 8), (6, 3, 16, 12), (6, 4, 9, 9)])
+@pytest.mark.parametrize("channels", ["", "all"])
+def test_channels_that_come_first_are_not_taken_for_rows(shape: tuple[int, ...], channels: str) -> None:
+    images = np.zeros(shape, np.uint8)
+    with pytest.raises(UsageError, match="has its channels first"):
+        open_source(images, channels=channels)
+    with pytest.raises(UsageError, match=r"transpose\(0, 2, 3, 1\)"):
+        Clusterer(2, epochs=1, device="cpu").fit(images)
+    assert len(open_source(images.transpose(0, 2, 3, 1), channels=channels).keys) == 6

@@ -86,6 +86,10 @@ def checked_images(images: Any, name: str, *, by_channels: bool = False) -> npt.
     array = np.asarray(images)
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4)):
         raise UsageError(f"{name}: {array.shape} is one image: give it as images[None]")
+    if array.ndim == 4 and array.shape[1] in (1, 3, 4) and min(array.shape[2:]) > 4:
+        raise UsageError(
+            f"{name} of shape {array.shape} has its channels first: give them last, by images.transpose(0, 2, 3, 1)"
+        )
     if by_channels and array.ndim in (3, 4) and array.dtype.kind in "uif" and 0 not in array.shape:
         return array
     if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and not by_channels:
