@@ -32,7 +32,7 @@ def surroundings(*, gradients: bool = True) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
-        if torch.get_default_device().type != "cpu":  # The mode that changes it costs every operation some time.
+        if torch.empty(0).device.type != "cpu":  # The mode that changes it costs every operation some time.
             stack.enter_context(torch.device("cpu"))
         for kind in ("cpu", *ACCELERATORS):
             if torch.is_autocast_enabled(kind):
