@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from coterie.cluster.lloyd import assign, lloyd
 from coterie.cluster.range import in_range
 from coterie.cluster.seeding import plus_plus, with_known
-from coterie.devices import wide
+from coterie.devices import wide, widest
 from coterie.errors import CoterieError, UsageError
 from coterie.processes import ALONE, Processes
 
@@ -95,11 +95,8 @@ def kmeans(
         points, centers, spherical=spherical, max_iter=max_iter, tol=tol, named=named, group=group
     )
     inertias, counts = group.sum(assignment.inertia), group.sum(assignment.counts)
-    best = (
-        _first_least(inertias, group.sum(wide(points).square().sum()))
-        if proportions is None
-        else nearest_sizes(counts, proportions)
-    )
+    squares = group.sum(torch.linalg.vector_norm(points, dtype=widest(points.device)).square())
+    best = _first_least(inertias, squares) if proportions is None else nearest_sizes(counts, proportions)
     # |x−c|² = 2(1−cos) on the unit sphere.
     scale = 0.5 if metric == "cosine" else 1.0
     labels = group.gather_shares(assignment.labels[best])
