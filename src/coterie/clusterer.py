@@ -208,13 +208,11 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
 
     @property
     def _takes_features(self) -> bool:
-        looking = self.backbone is not None
-        if hasattr(self, "model_"):  # A loaded one does not know by name what makes its features.
-            looking |= bool(self.model_.backbones)
+        # A loaded one does not know by name what makes its features.
+        looking = self.backbone is not None or (hasattr(self, "model_") and bool(self.model_.backbones))
         if looking or self.method == "auto":
             return False
-        kind = self.method if isinstance(self.method, type) else method_type(self.method)
-        return kind.inputs == "features"
+        return (self.method if isinstance(self.method, type) else method_type(self.method)).inputs == "features"
 
     @property
     def _n_features_out(self) -> int:

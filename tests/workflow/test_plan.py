@@ -132,8 +132,7 @@ def test_a_folder_of_images_may_hold_a_configuration_of_its_own(photo_folder: Pa
 
 
 def test_auto_is_what_is_chosen_where_no_method_is_named(photo_folder: Path) -> None:
-    asked = {"clusters": 2, "device": "cpu", "epochs": 1}
-    chosen = plan(Request(str(photo_folder), method="auto", **asked))  # type: ignore[arg-type]
-    assert chosen.config == plan(Request(str(photo_folder), **asked)).config  # type: ignore[arg-type]
+    chosen = plan(Request(str(photo_folder), 2, method="auto", device="cpu", epochs=1))
+    assert chosen.config == plan(Request(str(photo_folder), 2, device="cpu", epochs=1)).config
     assert chosen.origins["method"] != "you"
     assert plan(Request("digits", 10, recipe="digits", method="auto")).origins["method"] == "recipe digits"
