@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from coterie.streams import Words
 _PATIENCE = timedelta(hours=24)
 # Until all have come; a launcher starts them together, but one that is not there will never be.
 _MEETING_SECONDS = 600.0
-# When it is said who is waited for; how long one try to reach the first takes, and how often it is looked who came.
-_SILENT_SECONDS, _TRY, _EVERY_SECONDS = 2.0, timedelta(seconds=1), 0.05
+# When it is said who is waited for, how long it may take to learn that nobody listens there, and one that listens to
+# answer, however busy; how often it is looked who came.
+_SILENT_SECONDS, _LISTENING_SECONDS, _TRY, _EVERY_SECONDS = 2.0, 1.0, timedelta(seconds=30), 0.05
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ def _store(launch: Launch) -> Any:
 
     kept_by_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     first = launch.rank == 0 and not kept_by_agent
+    if not first and not _answers(launch.host, launch.port):
+        return None
     try:
         return dist.TCPStore(  # type: ignore[attr-defined]
             launch.host, launch.port, is_master=first, timeout=_TRY, wait_for_workers=False
@@ -157,6 +161,15 @@ def _store(launch: Launch) -> Any:
         if first:
             raise
         return None
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether anybody listens there. torch's store, asked instead, prints a warning with its frames of C++."""
+    try:
+        socket.create_connection((host, port), timeout=_LISTENING_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _missing(launch: Launch, come: int) -> str:

@@ -217,7 +217,7 @@ def test_the_first_host_of_a_list(hosts: str, first: str) -> None:
 
 
 def test_who_does_not_come_is_named_and_a_signal_is_heard(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A shell that a launcher left has its variables still."""
     for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_PORT": str(free_port())}.items():
@@ -226,10 +226,12 @@ def test_who_does_not_come_is_named_and_a_signal_is_heard(
     monkeypatch.setattr(launch, "_MEETING_SECONDS", 0.3)
     with pytest.raises(CoterieError, match=r"1 other process of 2 at .* as WORLD_SIZE=2 says"), launch.joined():
         pass
-    assert "waiting for 1 other process of 2" in capsys.readouterr().err
+    assert "waiting for 1 other process of 2" in capfd.readouterr().err
     monkeypatch.setattr(launch, "_MEETING_SECONDS", 60.0)
     monkeypatch.setenv("RANK", "1")
-    interrupt = threading.Timer(0.5, signal.raise_signal, (signal.SIGINT,))
+    # Longer than torch's store needs to find that nobody is there, of which it would print its frames of C++.
+    interrupt = threading.Timer(1.5, signal.raise_signal, (signal.SIGINT,))
     interrupt.start()
     with pytest.raises(KeyboardInterrupt), launch.joined():
         pass
+    assert capfd.readouterr().err.count("\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,9 +47,10 @@ def taken_off(values: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture
 def without_float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(devices, "widest", lambda _: torch.float32)
-    for place in ("cluster.lloyd", "evaluate.choose_k"):
-        monkeypatch.setattr(f"coterie.{place}.widest", lambda _: torch.float32)
+    widest = devices.widest
+    for name, module in list(sys.modules.items()):
+        if name.startswith("coterie.") and getattr(module, "widest", None) is widest:
+            monkeypatch.setattr(module, "widest", lambda _: torch.float32)
     monkeypatch.setattr(torch.Tensor, "cpu", taken_off)
     with WithoutFloat64():
         yield
