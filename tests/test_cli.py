@@ -49,7 +49,7 @@ def test_a_run_leaves_everything_behind(run: Path) -> None:
     names = {path.name for path in run.iterdir()}
     assert names == {
         "config.yaml", "summary.json", "metrics.jsonl", "assignments.csv", "embeddings.npy", "model", "checkpoint.pt",
-        "skipped.csv", "duplicates.csv", "report.html", "thumbnails.npz", "checksums.txt",
+        "skipped.csv", "duplicates.csv", "report.html", "thumbnails.npz", "map.npz", "checksums.txt",
     }  # fmt: skip
     summary = json.loads((run / "summary.json").read_text())
     assert {"method", "images", "clusters", "seconds", "device", "versions", "acc", "nmi", "ari"} <= summary.keys()

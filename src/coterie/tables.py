@@ -20,6 +20,8 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _PARTED = re.compile(r"([;\t\r\n])(?='*[=+\-@\t\r])")
 _PARTED_GUARDED = re.compile(r"([;\t\r\n])'(?='*[=+\-@\t\r])")
 _QUOTED = re.compile('[",;\t\r\n]')
+# Most cells, which are written as they are.
+_PLAIN = re.compile("[A-Za-z0-9_./ ][A-Za-z0-9_./ -]*")
 # By such a line a spreadsheet is told what parts the cells.
 _SEPARATOR = re.compile('"?sep=([^"\r\n])"?[ ,;\t]*(?=[\r\n])', re.IGNORECASE)
 # The heading may stand below so many empty rows.
@@ -33,6 +35,8 @@ def guarded(text: str) -> str:
 
 def unguarded(text: str) -> str:
     """What `guarded` was given."""
+    if "'" not in text:
+        return text
     return _PARTED_GUARDED.sub(r"\1", text[1:] if text.startswith("'") and _FORMULA.match(text) else text)
 
 
@@ -51,6 +55,8 @@ def to_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _quoted(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
     text = guarded(printable(text))
     return '"{}"'.format(text.replace('"', '""')) if _QUOTED.search(text) else text
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from coterie.cli import main
-from coterie.report.content import make_atlas, page_content
+from coterie.report.atlas import make_atlas
+from coterie.report.content import page_content
 from coterie.report.page import duration
 from coterie.report.palette import colours
 from coterie.report.plots import curves, map_of_embeddings

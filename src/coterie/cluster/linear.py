@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 # Points that are learnt from, evenly over all of them.
@@ -25,16 +28,17 @@ def logistic(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, T
     scale = points.square().mean().sqrt().clamp(min=1e-12)
     x = points / scale
     wanted = torch.nn.functional.one_hot(labels, n_clusters).to(x)
-    slopes, intercepts = x.new_zeros(x.shape[1], n_clusters), x.new_zeros(n_clusters)
-    search = torch.optim.LBFGS(
-        [slopes, intercepts], max_iter=_ITERATIONS, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
-    )
 
-    def loss() -> float:
+    def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        both = torch.from_numpy(flat).view(-1, n_clusters)
+        slopes, intercepts = both[:-1], both[-1]
         logits = (x @ slopes + intercepts).log_softmax(dim=1)
         wrong = (logits.exp() - wanted) / len(x)
-        slopes.grad, intercepts.grad = x.T @ wrong + 2 * _PENALTY * slopes, wrong.sum(dim=0)
-        return float(-(logits * wanted).sum() / len(x) + _PENALTY * slopes.square().sum())
+        slope = torch.cat([x.T @ wrong + 2 * _PENALTY * slopes, wrong.sum(dim=0, keepdim=True)])
+        value = -(logits * wanted).sum() / len(x) + _PENALTY * slopes.square().sum()
+        return float(value), slope.flatten().numpy()
 
-    search.step(loss)  # type: ignore[no-untyped-call]
-    return slopes / scale, intercepts
+    start = np.zeros((x.shape[1] + 1) * n_clusters)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS, "gtol": 1e-6})
+    both = torch.from_numpy(found.x).view(-1, n_clusters)
+    return both[:-1] / scale, both[-1]

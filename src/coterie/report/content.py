@@ -5,48 +5,22 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coterie.cluster.chart import chart, principal_axes
 from coterie.evaluate.agreement import in_order
+from coterie.report.atlas import Atlas
 from coterie.report.palette import colours
 from coterie.report.sheets import Sheets
 from coterie.runs.assignments import Assignments
 from coterie.runs.kept import Kept
 
-# Neighbours an image is shown with.
-_SHOWN = 8
 # Groups a person may add to the clusters, each with a colour of its own.
 _FURTHER_GROUPS = 40
-# Bytes of all vectors, a third more as base64, and the most axes of one.
-_VECTORS, _AXES = 786_432, 64
 # The greatest number of two bytes; it stands for "none" among indices.
 _TOP = 0xFFFF
-
-
-@dataclass(frozen=True)
-class Atlas:
-    """Where the shown images lie: `places` (n, 2) on a map, `neighbours` (n, k), the nearest first, and `vectors`
-    (n, a) int8, in which images that look alike to the model are near."""
-
-    places: npt.NDArray[np.floating[Any]]
-    neighbours: npt.NDArray[np.int64]
-    vectors: npt.NDArray[np.int8]
-
-
-def make_atlas(embeddings: npt.NDArray[np.floating[Any]]) -> Atlas:
-    """Neighbours by Euclidean distance, and a map that keeps them together.
-
-    Embeddings (n, 2) are places on a map already. Unit vectors are in the same order by cosine.
-    """
-    axes = principal_axes(embeddings, max(2, min(_AXES, _VECTORS // len(embeddings))))
-    vectors = np.rint(axes * (127 / max(float(np.abs(axes).max()), 1e-12))).astype(np.int8)
-    found = chart(embeddings)
-    return Atlas(found.places.numpy(), found.neighbours[:, 1 : _SHOWN + 1].numpy(), vectors)
 
 
 def page_content(

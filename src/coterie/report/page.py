@@ -20,8 +20,9 @@ from coterie.data.sources.naming import shown_name
 from coterie.errors import CoterieError
 from coterie.evaluate.agreement import compare, per_class
 from coterie.files import write_text
+from coterie.report.atlas import make_atlas
 from coterie.report.cards import make_cards
-from coterie.report.content import make_atlas, page_content, said_content
+from coterie.report.content import page_content, said_content
 from coterie.report.palette import colours
 from coterie.report.plots import curves, map_of_embeddings
 from coterie.report.selection import folded, select, shown_rows
@@ -62,7 +63,7 @@ def write_report(folder: RunFolder, summary: dict[str, Any], embeddings: npt.NDA
     standing = folded(assignments, read_duplicates(folder.duplicates, assignments.keys))
     selection = select(assignments, embeddings, standing)
     rows = shown_rows(standing, [row for picks in selection.values() for row in picks.rows])
-    atlas = make_atlas(embeddings[rows])
+    atlas = make_atlas(embeddings[rows], folder.map)
     words = checked_words(summary.get("words", []), summary["clusters"])
     content = page_content(assignments, rows, atlas, sheets, standing)
     content |= {"words": as_json(words), "said": said_content(read_kept(folder, assignments.keys), rows)}

@@ -70,6 +70,11 @@ class RunFolder:
         return self.root / "thumbnails.npz"
 
     @property
+    def map(self) -> Path:
+        """Where the images lie on the page's map."""
+        return self.root / "map.npz"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.html"
 

@@ -91,7 +91,7 @@ class Refining:
 
     def _write(self, new: RunFolder) -> Refined:
         new.start(replace(self.folder.read_config(), clusters=len(self.names)))
-        for path in ("metrics", "skipped", "duplicates", "features", "manifest", "thumbnails", "animation"):
+        for path in ("metrics", "skipped", "duplicates", "features", "manifest", "thumbnails", "map", "animation"):
             if (kept := getattr(self.folder, path)).is_file():
                 shutil.copyfile(kept, getattr(new, path))
         points, labels = torch.from_numpy(self.embeddings), self.found.labels
