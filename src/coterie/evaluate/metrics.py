@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 Labels = npt.NDArray[np.integer[Any]]
 
@@ -41,6 +40,8 @@ def confusion(labels: Labels, clusters: Labels) -> npt.NDArray[np.int64]:
 
 def matching(table: npt.NDArray[np.int64]) -> dict[int, int]:
     """The one-to-one matching of clusters to classes that agrees on most images: cluster → class."""
+    from scipy.optimize import linear_sum_assignment  # A third of a second, which most commands do without.
+
     classes, clusters = linear_sum_assignment(table, maximize=True)
     return {int(cluster): int(label) for label, cluster in zip(classes, clusters, strict=True)}
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from coterie.data.copies.confirm import agreement, difference, likeness
@@ -151,6 +149,9 @@ def _measured(pictures: Tensor, pairs: Tensor, measure: Callable[[Tensor, Tensor
 
 def _components(links: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
     """The number of the group (count,) that links (2, n) put each of `count` in."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_matrix((np.ones(links.shape[1], dtype=np.int8), (links[0], links[1])), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
