@@ -27,11 +27,12 @@ def class_names(texts: Iterable[str]) -> list[str]:
     Where all are whole numbers, `1.0` and `1,0` are 1, and `nan` is unknown, as pandas and spreadsheets write numbers
     among gaps.
     """
-    names = [class_name(text) for text in texts]
-    known = {name for name in names if name and name.lower() != "nan"}
-    if not known or not all(_WHOLE.fullmatch(name) for name in known):
-        return names
-    return [match[1] if (match := _WHOLE.fullmatch(name)) else "" for name in names]
+    texts = list(texts)
+    names = {text: class_name(text) for text in {*texts}}
+    known = {name for name in names.values() if name and name.lower() != "nan"}
+    if known and all(_WHOLE.fullmatch(name) for name in known):
+        names = {text: match[1] if (match := _WHOLE.fullmatch(name)) else "" for text, name in names.items()}
+    return [names[text] for text in texts]
 
 
 def differ_in_capitals(names: Iterable[str]) -> tuple[str, str] | None:

@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from coterie.errors import UsageError
 from coterie.naming import class_name
 from coterie.text import printable
@@ -139,6 +142,14 @@ def _heading(cells: Sequence[str]) -> list[str]:
 def number(text: str) -> float:
     """The number in a cell, its decimals parted by a point or by a comma; raises a ValueError where there is none."""
     return float(text.strip().replace(",", "."))
+
+
+def numbers(texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """The `number` in each of many cells."""
+    try:
+        return np.array(texts, dtype=np.float64)
+    except ValueError:  # Decimals parted by commas.
+        return np.array([number(text) for text in texts])
 
 
 def whole(text: str) -> int:

@@ -161,3 +161,21 @@ def test_many_points_are_seeded_from_a_sample(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(module, "_AMPLE", ample)
         sampled = kmeans(points, 4, generator=torch.Generator().manual_seed(0))
         assert sampled.inertia == pytest.approx(whole.inertia, rel=1e-4)
+
+
+def test_of_many_points_the_best_restarts_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, passes = importlib.import_module("coterie.cluster.kmeans"), []
+
+    def watched(points: torch.Tensor, centers: torch.Tensor, **options: object) -> tuple:
+        passes.append((len(points), len(centers)))
+        return lloyd(points, centers, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "lloyd", watched)
+    points = torch.from_numpy(make_blobs(20_000, centers=10, cluster_std=1.0, random_state=0)[0])
+    found = kmeans(points, 10, generator=torch.Generator().manual_seed(0))
+    assert passes == [(8192, 10), (20_000, 3)]
+    reference = Reference(10, n_init=10, random_state=0).fit(points.numpy())
+    assert found.inertia <= reference.inertia_ * 1.005
+    passes.clear()
+    kmeans(points, 10, proportions=torch.full((10,), 0.1), generator=torch.Generator().manual_seed(0))
+    assert passes == [(8192, 10), (20_000, 10)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -18,8 +19,8 @@ from coterie.processes import ALONE, Processes
 
 # Points that centers are seeded from: as many, and as many for each cluster.
 _SAMPLE, _SAMPLE_EACH = 8192, 16
-# Points for each cluster with which a sample's own k-means is a good start.
-_AMPLE = 256
+# Points for each cluster with which a sample's own k-means is a good start, and how many of its restarts go on.
+_AMPLE, _FINALISTS = 256, 3
 # By how much of the points' squares an inertia may be off.
 _ROUNDING = 1e-6
 
@@ -59,7 +60,8 @@ def kmeans(
         points: (N, D) floating point, finite; for cosine of any non-zero length.
         n_clusters: K, 1 ≤ K ≤ N.
         metric: "euclidean", or "cosine" for spherical k-means.
-        n_init: restarts; the one of least inertia is returned.
+        n_init: restarts; the one of least inertia is returned. Of many points, those few that do best on a sample of
+            them go on to all.
         max_iter: iterations of each restart at the most.
         tol: relative tolerance for the movement of the centers, as in scikit-learn.
         proportions: (K,) the restart whose cluster sizes are nearest to these, by KL divergence, is returned instead,
@@ -83,17 +85,16 @@ def kmeans(
         origin = group.mean(points)
         points = points - origin
     spherical = metric == "cosine"
-    few = _few(points, total, n_clusters, generator, group)
-    centers = plus_plus(few, n_clusters, n_init, generator)
+    iterate = partial(lloyd, spherical=spherical, max_iter=max_iter, tol=tol)
+    few, centers = _seeded(points, total, n_clusters, n_init, generator, group)
     if named is not None:
         centers = with_known(centers, points, named, group)
         centers = F.normalize(centers, dim=2) if spherical else centers
-    if named is None and len(few) < total and len(few) >= _AMPLE * n_clusters:
+    elif len(few) < total and len(few) >= _AMPLE * n_clusters:
         # A sample brings the centers most of the way at a fraction of the cost; a scant one would lead them astray.
-        centers, _, _ = lloyd(few, centers, spherical=spherical, max_iter=max_iter, tol=tol)
-    centers, assignment, iterations = lloyd(
-        points, centers, spherical=spherical, max_iter=max_iter, tol=tol, named=named, group=group
-    )
+        centers, tried, _ = iterate(few, centers)
+        centers = centers[tried.inertia.argsort(stable=True)[: _FINALISTS if proportions is None else None]]
+    centers, assignment, iterations = iterate(points, centers, named=named, group=group)
     inertias, counts = group.sum(assignment.inertia), group.sum(assignment.counts)
     squares = group.sum(torch.linalg.vector_norm(points, dtype=widest(points.device)).square())
     best = _first_least(inertias, squares) if proportions is None else nearest_sizes(counts, proportions)
@@ -110,12 +111,16 @@ def _first_least(inertias: Tensor, squares: Tensor) -> int:
     return int((inertias <= inertias.min() + _ROUNDING * squares).int().argmax())
 
 
-def _few(points: Tensor, total: int, n_clusters: int, generator: torch.Generator, group: Processes) -> Tensor:
-    """A sample of all points to seed the centers from; all of them where a sample would not be much smaller."""
-    size = max(_SAMPLE, _SAMPLE_EACH * n_clusters)
+def _seeded(
+    points: Tensor, total: int, n_clusters: int, n_init: int, generator: torch.Generator, group: Processes
+) -> tuple[Tensor, Tensor]:
+    """A sample of all points, or all of them where it would not be much smaller, and centers (R, K, D) seeded in it."""
+    size, ample = max(_SAMPLE, _SAMPLE_EACH * n_clusters), _AMPLE * n_clusters
     if total < 2 * size:
-        return group.gather_shares(points)
-    return sampled(points, total, size, generator, group)
+        few = group.gather_shares(points)
+        return few, plus_plus(few, n_clusters, n_init, generator)
+    few = sampled(points, total, max(size, ample) if total >= 2 * ample else size, generator, group)
+    return few, plus_plus(few[:size], n_clusters, n_init, generator)
 
 
 def sampled(points: Tensor, total: int, size: int, generator: torch.Generator, group: Processes) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +12,7 @@ import numpy.typing as npt
 from coterie.cluster.groups import Grouping
 from coterie.errors import CoterieError
 from coterie.naming import class_names
-from coterie.tables import Decimal, number, read_table, to_csv, whole
-
-T = TypeVar("T", int, float)
+from coterie.tables import Decimal, numbers, read_table, to_csv
 
 
 @dataclass(frozen=True)
@@ -75,20 +72,23 @@ class Assignments:
         try:
             rows = read_table(path, ("key", "cluster", "confidence", "outlier"))
             scored = "outlier_score" in rows[0]
+            # There are never more clusters than images.
+            clusters = _within(numbers([row["cluster"] for row in rows]), len(rows) - 1, whole=True)
+            outlier = numbers([row["outlier"] for row in rows])
             return Assignments(
                 [row["key"] for row in rows],
-                # There are never more clusters than images.
-                np.array([_within(whole(row["cluster"]), len(rows) - 1) for row in rows], dtype=np.int64),
-                np.array([_within(number(row["confidence"]), 1) for row in rows]),
-                np.array([whole(row["outlier"]) == 1 for row in rows]),
+                clusters.astype(np.int64),
+                _within(numbers([row["confidence"] for row in rows]), 1),
+                _within(outlier, 1, whole=True) == 1,
                 class_names(row["label"] for row in rows) if "label" in rows[0] else None,
-                np.array([_within(number(row["outlier_score"]), np.inf) for row in rows]) if scored else None,
+                _within(numbers([row["outlier_score"] for row in rows]), np.inf) if scored else None,
             )
         except ValueError:
             raise CoterieError(f"{path} is missing or damaged: repeat the run's command with --resume") from None
 
 
-def _within(value: T, most: float) -> T:
-    if not 0 <= value <= most:
-        raise ValueError(f"{value} does not lie between 0 and {most}")
-    return value
+def _within(values: npt.NDArray[np.float64], most: float, *, whole: bool = False) -> npt.NDArray[np.float64]:
+    outside = values[~((values >= 0) & (values <= most) & ((values == np.floor(values)) | (not whole)))]
+    if len(outside):
+        raise ValueError(f"{outside[0]} is no {'whole ' * whole}number between 0 and {most}")
+    return values
