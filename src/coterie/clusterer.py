@@ -55,13 +55,12 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
         method: a name, see `coterie fit --help`, or a subclass of `coterie.methods.Method` of your own; "auto" chooses
             from the data: for colour photographs k-means on a pretrained network at hand, else SimCLR, on a GPU ProPos.
         recipe: a shipped recipe's name or the path of a YAML file.
-        options: further options by name, as `--set` takes them: `{"train.batch_size": 64}`.
+        options: further ones by name, as `--set` takes them: `{"train.batch_size": 64}`.
         epochs: passes over the data; None chooses them so that learning takes about ten minutes on this machine.
         minutes: that learning and grouping should take here; chooses the epochs by a pace measured first.
         size: pixels of the square each image becomes; None chooses from the data.
         device: "auto", "cpu", "cuda", "mps" (Apple) or "xpu" (Intel).
-        precision: "auto", "float32" or "bfloat16".
-        seed: same seed, same machine, same result.
+        precision: "auto", "float32" or "bfloat16". seed: same seed, same machine, same result.
         backbone: what looks at the images: one of coterie's own by name, or a pretrained one: `hf:NAME`, `timm:NAME`, a
             file of weights, or a finished run's folder; None chooses from the data. Methods on images train it, methods
             on features take its features as they are, or those of several, joined by `+`.
