@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from coterie.cluster.cells import Cells
+from coterie.cluster.approximate import approximate_neighbours
 from coterie.cluster.fuzzy_graph import local_scales
 from coterie.cluster.neighbours import nearest_neighbours
 from coterie.cluster.planar import planar_map
@@ -36,24 +36,27 @@ class Chart:
 def chart(points: npt.NDArray[np.floating[Any]], k: int = NEIGHBOURS + 1) -> Chart:
     """A map of points (N, D) that keeps neighbours together; points (N, 2) are places on one already.
 
-    Beyond `EXACT` points neighbours are approximate, see `cells`; evenly spaced points are laid out, and the others
+    Beyond `EXACT` points neighbours are approximate, by faiss; evenly spaced points are laid out, and the others
     placed among the nearest of these.
 
     Args:
         k: neighbours of each point, itself among them; as many as there are where these are fewer.
+
+    Raises:
+        UsageError: there are more points than `EXACT`, and faiss is not installed.
     """
     values = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
     k = min(k, len(values))
-    cells = Cells(values) if len(values) > EXACT else None
-    distances, neighbours = nearest_neighbours(values, k) if cells is None else cells.nearest(k)
+    few = len(values) <= EXACT
+    distances, neighbours = nearest_neighbours(values, k) if few else approximate_neighbours(values, k)
     if values.shape[1] == 2:
         return Chart(values, distances, neighbours)
-    if cells is None:
+    if few:
         return Chart(planar_map(distances, neighbours, _start(points)), distances, neighbours)
     rows = torch.linspace(0, len(values) - 1, _LAID_OUT, dtype=torch.float64).long()
     sample = points[rows.numpy()]
     laid_out = planar_map(*nearest_neighbours(values[rows], NEIGHBOURS + 1), _start(sample))
-    return Chart(_placed(cells, rows, laid_out), distances, neighbours)
+    return Chart(_placed(values, rows, laid_out), distances, neighbours)
 
 
 def principal_axes(points: npt.NDArray[np.floating[Any]], count: int = 2) -> npt.NDArray[np.float64]:
@@ -71,9 +74,9 @@ def _start(points: npt.NDArray[np.floating[Any]]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(principal_axes(points)))
 
 
-def _placed(cells: Cells, rows: Tensor, laid_out: Tensor) -> Tensor:
+def _placed(points: Tensor, rows: Tensor, laid_out: Tensor) -> Tensor:
     """Every point at the mean of its nearest among those laid out at `rows` (S,), by the weights of the map's graph."""
-    distances, nearest = cells.nearest(_PLACED_BY, rows)
+    distances, nearest = approximate_neighbours(points, _PLACED_BY, rows)
     _, sigma = local_scales(torch.cat([torch.zeros_like(distances[:, :1]), distances], dim=1))
     beyond = distances - distances[:, :1]
     weights = torch.where(beyond > 0, (-beyond / sigma.unsqueeze(1)).exp(), 1.0)

@@ -32,8 +32,12 @@ _ROWS, _SIDE, _SMALL_SIDE, _MANY = 4096, 96, 48, 100_000
 
 
 def check(subject: Subject) -> None:
+    from coterie.cluster.approximate import check_faiss
+    from coterie.cluster.chart import EXACT
+
     require("pyarrow", extra="atlas", what="--atlas")
-    _ = subject.assignments
+    if len(subject.assignments.keys) > EXACT:
+        check_faiss("--atlas of so many images")
     if not subject.folder.embeddings.is_file():
         raise UsageError(f"{subject.folder.root} holds no embeddings.npy to make a map of: give the run it came from")
 
