@@ -15,7 +15,6 @@ from coterie.report.atlas import make_atlas
 from coterie.report.content import page_content
 from coterie.report.page import duration
 from coterie.report.palette import colours
-from coterie.report.plots import curves, map_of_embeddings
 from coterie.report.selection import MOST_SHOWN, select, shown_rows
 from coterie.report.sheets import make_sheets
 from coterie.report.thumbnails import Thumbnails
@@ -149,18 +148,6 @@ def test_small_groups_show_each_image_once() -> None:
     chosen = select(table([3, 3], [0.5, 0.6]), np.eye(2))
     assert list(chosen) == [3]
     assert sorted(chosen[3].typical + chosen[3].doubtful) == [0, 1]
-
-
-def test_plots_stand_alone() -> None:
-    plot = map_of_embeddings(np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 12, colours(12))
-    assert plot.uri.startswith("data:image/png;base64,")
-    assert "40 images" in plot.alt
-    assert curves([]) == []
-    plots = curves(
-        [{"epoch": 1, "losses": {"alignment": -1.0}}, {"epoch": 2, "losses": {"alignment": -1.5}, "acc": 0.5}]
-    )
-    assert [plot.title for plot in plots] == ["Alignment loss", "Against the labels"]
-    assert "ends at -1.500" in plots[0].alt
 
 
 def test_thumbnails_are_kept_and_read_back(tmp_path: Path) -> None:

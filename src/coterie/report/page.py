@@ -23,8 +23,9 @@ from coterie.files import write_text
 from coterie.report.atlas import make_atlas
 from coterie.report.cards import make_cards
 from coterie.report.content import page_content, said_content
+from coterie.report.curves import HEIGHT, WIDTH, curves
 from coterie.report.palette import colours
-from coterie.report.plots import curves, map_of_embeddings
+from coterie.report.picture import map_picture
 from coterie.report.selection import folded, select, shown_rows
 from coterie.report.thumbnails import Thumbnails
 from coterie.runs.assignments import Assignments
@@ -75,10 +76,12 @@ def write_report(folder: RunFolder, summary: dict[str, Any], embeddings: npt.NDA
         source=shown_name(config.data.source),
         made=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M"),
         cards=make_cards(assignments, selection, thumbnails, palette, standing, words),
-        map=map_of_embeddings(atlas.places, assignments.clusters[rows], palette, given=embeddings.shape[1] == 2),
+        picture=map_picture(atlas.places, assignments.clusters[rows], palette),
+        given=embeddings.shape[1] == 2,
         animation=_animation(folder),
         agreement=_agreement(assignments, told_of(folder, assignments.keys)),
         curves=curves(folder.read_metrics()),
+        drawing=(WIDTH, HEIGHT),
         settings=printable(folder.config.read_text(encoding="utf-8", errors="replace")),
         skipped=folder.read_skipped(),
         copies=int((standing == 0).sum()),
