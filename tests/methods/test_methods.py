@@ -278,3 +278,12 @@ def test_lnscc_starts_its_centers_in_the_order_of_the_wanted_proportions() -> No
     assert method.e_step(batch(epoch=4).progress) is None
     assert set(method.losses(list(inputs("lnscc", 2, 12)), batch(epoch=0))) == {"contrast"}
     assert set(method.losses(list(inputs("lnscc", 2, 12)), batch())) == {"contrast", "clustering", "balance"}
+
+
+def test_cc_weighs_its_cluster_head_beside_the_contrast_of_images() -> None:
+    # The same networks by the same seed. The paper has 1.
+    whole, less = (build("cc", cluster_weight=weight).losses(views(), batch()) for weight in (1.0, 0.25))
+    torch.testing.assert_close(less["contrast"], whole["contrast"])
+    for name in ("clusters", "balance"):
+        torch.testing.assert_close(less[name], whole[name] / 4)
+    assert method_type("cc").Config().cluster_weight == 1

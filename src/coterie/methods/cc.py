@@ -22,9 +22,12 @@ class CCConfig(SimCLRConfig):
 
     Args:
         cluster_temperature: τ of the contrast between clusters.
+        cluster_weight: of the cluster head's two losses beside the contrast of images; 1 in the paper. With less the
+            encoder heeds its wish for groups of equal size less.
     """
 
     cluster_temperature: float = 1.0
+    cluster_weight: float = 1.0
 
 
 class CC(SimCLR):
@@ -41,10 +44,11 @@ class CC(SimCLR):
         features = self.encoder.each(views, joint=self.config.joint_views)
         z1, z2 = (self.projector(view) for view in features)
         p1, p2 = (self.cluster_head(view).softmax(dim=1) for view in features)
+        weight = self.config.cluster_weight
         return {
             "contrast": nt_xent(z1, z2, temperature=self.config.temperature),
-            "clusters": cluster_contrast(p1, p2, temperature=self.config.cluster_temperature),
-            "balance": assignment_entropy_gap(p1) + assignment_entropy_gap(p2),
+            "clusters": weight * cluster_contrast(p1, p2, temperature=self.config.cluster_temperature),
+            "balance": weight * (assignment_entropy_gap(p1) + assignment_entropy_gap(p2)),
         }
 
     def assign(self, images: Tensor) -> Tensor:
