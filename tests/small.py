@@ -41,7 +41,7 @@ def options(name: str) -> dict[str, object]:
 
 def settled(request: Request, outline: Outline, *, own_side: int = 0) -> RunConfig:
     """The configuration a request comes to for images of this outline, and a backbone that wants them this large."""
-    layers = lay(request, told(request), outline)
+    layers = lay(request, told(request, outline), outline)
     if own_side:
         backbone = Pretrained(request.backbone, Architecture("coterie", ""), nn.Identity(), own_side)
         layers = layers.seeing([backbone], gpu=request.device != "cpu")

@@ -53,7 +53,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin,
     Args:
         n_clusters: K.
         method: a name, see `coterie fit --help`, or a subclass of `coterie.methods.Method` of your own; "auto" chooses
-            from the data: for colour photographs k-means on a pretrained network at hand, else SimCLR, on a GPU ProPos.
+            from the data: for colour photographs k-means on a pretrained network at hand, else see `docs/choose.md`.
         recipe: a shipped recipe's name or the path of a YAML file.
         options: further ones by name, as `--set` takes them: `{"train.batch_size": 64}`.
         epochs: passes over the data; None chooses them so that learning takes about ten minutes on this machine.

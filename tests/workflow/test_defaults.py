@@ -6,8 +6,14 @@ import pytest
 
 from coterie.data.base import Outline
 from coterie.errors import UsageError
-from coterie.plan import Request
-from coterie.plan.defaults import default_augmentation, default_batch_size, default_epochs, default_side
+from coterie.plan import Request, plan
+from coterie.plan.defaults import (
+    default_augmentation,
+    default_batch_size,
+    default_epochs,
+    default_method,
+    default_side,
+)
 from coterie.plan.recipes import recipe, recipe_names
 from coterie.plan.words import flattened, nested, parse_settings
 from small import settled
@@ -27,6 +33,25 @@ def test_defaults_follow_the_data() -> None:
     assert digits["flip"] == 0.0
     assert digits["crop"] == [0.6, 1.0]
     assert photos == {}
+
+
+def test_the_method_follows_the_data_unless_somebody_names_one() -> None:
+    weighted = {"method": "cc", "options.cluster_weight": 0.5}
+    assert default_method(Outline(1000, 28, grey=True), gpu=False) == weighted
+    assert default_method(Outline(999, 28, grey=True), gpu=False) == {"method": "simclr"}
+    assert default_method(Outline(5000, 28, grey=False), gpu=False) == {"method": "simclr"}
+    assert default_method(Outline(5000, 28, grey=True), gpu=True) == {"method": "propos"}
+
+    def planned(**said: object) -> tuple[str, float | None]:
+        config = plan(Request("digits", 10, device="cpu", epochs=1, **said)).config  # type: ignore[arg-type]
+        return config.method, getattr(config.options, "cluster_weight", None)
+
+    assert planned() == planned(method="auto") == ("cc", 0.5)
+    assert planned(settings=("cluster_weight=0.2",)) == ("cc", 0.2)
+    assert planned(method="cc") == planned(settings=("method=cc",)) == ("cc", 1.0)
+    with pytest.raises(UsageError, match="unknown option 'cluster_weight'"):
+        planned(method="simclr", settings=("cluster_weight=0.2",))
+    assert planned(method="simclr") == planned(recipe="digits") == ("simclr", None)
 
 
 def test_later_wins() -> None:

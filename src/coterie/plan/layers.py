@@ -53,11 +53,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Told:
-    """What is known before any image is looked at: the recipe, the user's own words, and the method they come to."""
+    """The recipe, the user's own words, the method they come to, and what it was chosen with where nobody named one."""
 
     recipe: Layer
     user: Layer
     method: str
+    by_default: Mapping[str, Any] = field(default_factory=dict)
     photographs: Layer = Layer()
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -73,7 +74,7 @@ class Told:
     def looking_at_photographs(self, backbone: str) -> Told:
         """With what is best for photographs where nothing was said: k-means on a pretrained network's features."""
         values = {"method": "kmeans", "backbone": backbone, "data.side": USUAL_SIDE}
-        return replace(self, method="kmeans", photographs=Layer("default: colour photographs", values))
+        return replace(self, method="kmeans", by_default={}, photographs=Layer("default: colour photographs", values))
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,11 @@ class Layers:
         return replace(self, backbone=Layer(f"backbone {joined_labels(backbones)}", values))
 
 
-def told(request: Request) -> Told:
+def told(request: Request, outline: Outline | None = None) -> Told:
     """The layers of a request.
+
+    Args:
+        outline: of the images, which the default method depends on; None while they are not known.
 
     Raises:
         UsageError: an unknown method, recipe or option.
@@ -105,12 +109,15 @@ def told(request: Request) -> Told:
     asked_for = None if request.method == "auto" else request.method
     stated = Layer() if request.recipe is None else _stated(request.recipe, recipe(request.recipe), asked_for)
     gpu = request.device != "cpu" and choose_runtime(request.device or "auto").device.type != "cpu"
-    method = str(asked_for or stated.values.get("method") or default_method(gpu=gpu))
+    by_default = default_method(outline, gpu=gpu)
+    method = str(asked_for or stated.values.get("method") or by_default["method"])
     method_type(method)
     asked = asked_values(request, method)
     if isinstance(asked.get("backbone"), str):
         asked["backbone"] = full_name(asked["backbone"])
-    return Told(stated, Layer(YOU, asked), str(asked.get("method", method)))
+    chosen = str(asked.get("method", method))
+    said = asked_for or "method" in stated.values or "method" in asked
+    return Told(stated, Layer(YOU, asked), chosen, by_default={} if said else by_default)
 
 
 def _stated(name: str, found: Recipe, method: str | None) -> Layer:
@@ -131,7 +138,11 @@ def lay(request: Request, said: Told, outline: Outline) -> Layers:
     """
     asked = {name: str(said.get(name, "auto")) for name in ("device", "precision")}
     runtime = choose_runtime(asked["device"], asked["precision"])
-    data = (Layer("default", {"method": said.method, "seed": 0}), *_of_images(said, outline, runtime), said.photographs)
+    data = (
+        Layer("default", {**said.by_default, "method": said.method, "seed": 0}),
+        *_of_images(said, outline, runtime),
+        said.photographs,
+    )
     if not said.recipe.origin:  # A recipe stands on the papers' defaults.
         data += _of_method(said, outline, runtime)
     user = {"data.source": request.source, **said.user.values}

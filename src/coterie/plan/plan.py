@@ -100,7 +100,7 @@ def plan(
     outline = source.outline()
     if saved is not None and said.get("clusters") is None:
         request = replace(request, clusters=saved.clusters)
-        said = told(request)
+    said = told(request, outline)
     if saved is None and not said.of_learning:
         said = _looking(said, outline, note)
     layers = lay(request, said, outline)
