@@ -125,7 +125,7 @@ def test_wanted_proportions(matrix: Path, tmp_path: Path, capsys: pytest.Capture
     command = ["fit", str(matrix), "--method", "lnscc", *QUICK, "--out", str(tmp_path / "run")]
     assert "3 shares for 2 clusters" in refused([*command, "-k", "2", "--proportions", "1,2,3"], capsys)
     assert "above 0" in refused([*command, "--proportions", "1,0,3"], capsys)
-    assert "simclr takes no wanted proportions" in refused(
+    assert "takes no wanted proportions" in refused(
         ["fit", "digits", "-k", "3", "--proportions", "1,2,3", "--out", str(tmp_path / "run")], capsys
     )
     assert main([*command, "--proportions", "1,2,3"]) == 0
