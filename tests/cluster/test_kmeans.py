@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,9 +167,9 @@ def test_many_points_are_seeded_from_a_sample(monkeypatch: pytest.MonkeyPatch) -
 def test_of_many_points_the_best_restarts_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     module, passes = importlib.import_module("coterie.cluster.kmeans"), []
 
-    def watched(points: torch.Tensor, centers: torch.Tensor, **options: object) -> tuple:
+    def watched(points: torch.Tensor, centers: torch.Tensor, **options: Any) -> tuple:
         passes.append((len(points), len(centers)))
-        return lloyd(points, centers, **options)  # type: ignore[arg-type]
+        return lloyd(points, centers, **options)
 
     monkeypatch.setattr(module, "lloyd", watched)
     points = torch.from_numpy(make_blobs(20_000, centers=10, cluster_std=1.0, random_state=0)[0])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,8 @@ def test_the_method_follows_the_data_unless_somebody_names_one() -> None:
     assert default_method(Outline(5000, 28, grey=False), gpu=False) == {"method": "simclr"}
     assert default_method(Outline(5000, 28, grey=True), gpu=True) == {"method": "propos"}
 
-    def planned(**said: object) -> tuple[str, float | None]:
-        config = plan(Request("digits", 10, device="cpu", epochs=1, **said)).config  # type: ignore[arg-type]
+    def planned(**said: Any) -> tuple[str, float | None]:
+        config = plan(Request("digits", 10, device="cpu", epochs=1, **said)).config
         return config.method, getattr(config.options, "cluster_weight", None)
 
     assert planned() == planned(method="auto") == ("cc", 0.5)

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # This file's own folder, whose names are none of the packages' below.
+    # This file's own folder, whose names are none of the packages' below.
+    sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != Path(__file__).resolve().parent]
 
 import numpy as np
 

@@ -74,8 +74,8 @@ def _keep(
 ) -> None:
     if path is not None:
         of = np.frombuffer(_digest(embeddings), dtype=np.uint8)
-        content = {"of": of, "places": places, "neighbours": neighbours.astype(np.int32)}
-        write_atomically(path, lambda stream: np.savez(stream, **content))  # type: ignore[arg-type]
+        content: dict[str, Any] = {"of": of, "places": places, "neighbours": neighbours.astype(np.int32)}
+        write_atomically(path, lambda stream: np.savez(stream, **content))
 
 
 def _digest(embeddings: npt.NDArray[np.floating[Any]]) -> bytes:

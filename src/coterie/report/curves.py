@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coterie.report.palette import colours
+
 # The drawing's size, and where its lines lie in it.
 WIDTH, HEIGHT = 440, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 428, 10, 192
-_LINES = ("#3b7dd8", "#e8743b", "#2fa574", "#c2479a")
+_LINES = colours(4)
 
 
 @dataclass(frozen=True)

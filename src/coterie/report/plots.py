@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from coterie.report.palette import colours
 from coterie.text import printable
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from coterie.evaluate.reliability import Reliability
 
 _INK = "#80868f"
-_LINES = ("#3b7dd8", "#e8743b", "#2fa574", "#c2479a")
+_LINES = colours(4)
 
 
 def criteria(choice: Choice) -> bytes:
