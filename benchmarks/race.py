@@ -9,9 +9,9 @@ thread each, so that what else the machine does slows nobody. coterie's settings
 set, by what an epoch takes of the processor. The others have their documented settings; what goes by epochs has as
 many of these as fit, at most as documented, and what cannot be cut is left to its end. Labels score, and nothing else.
 
-Results are added to benchmarks/race.json one by one, with the processor time of the run alone, not of the trials that say
-how long an epoch takes; what is there is not run again. `pip install umap-learn clustpy`
-brings the rivals; those that are not there are left out, and said so.
+Results are added to benchmarks/race.json one by one, with the processor time of the run alone, not of the trials that
+say how long an epoch takes; what is there is not run again. `pip install umap-learn clustpy` brings the rivals; those
+that are not there are left out, and said so.
 """
 
 from __future__ import annotations
