@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import json
 import statistics
@@ -96,6 +97,7 @@ def run(key: Row, images: Array, labels: Array, results: Path) -> None:
     results.write_text("[\n" + ",\n".join(json.dumps(each) for each in rows) + "\n]\n", "utf-8")
 
 
+@functools.cache
 def contestants() -> dict[str, Contestant]:
     """Each takes images, the number of groups, processor seconds and a seed; gives groups (N,) and what they took."""
     ours: dict[str, Contestant] = {"coterie": _coterie("auto")} | {name: _coterie(name) for name in METHODS}
@@ -104,6 +106,7 @@ def contestants() -> dict[str, Contestant]:
 
 def _coterie(method: str) -> Contestant:
     """coterie by its defaults, with as many epochs as fit."""
+    paces: dict[tuple[int, ...], tuple[float, float]] = {}
 
     def compete(images: Array, clusters: int, seconds: float, seed: int) -> Timed:
         from coterie import Clusterer
@@ -114,10 +117,13 @@ def _coterie(method: str) -> Contestant:
             labels = np.asarray(clusterer.fit(images.transpose(0, 2, 3, 1)).labels_)
             return labels, time.process_time() - began
 
-        fitted(1)  # Imports and warms up.
-        # Of the least of two: what else the machine does only ever adds.
-        once, more = (min(fitted(epochs)[1] for _ in range(2)) for epochs in (1, 5))
-        epoch, rest = max((more - once) / 4, 0.02 * more), once
+        def tried() -> tuple[float, float]:
+            """Seconds of an epoch, and of the rest. Of the least of two: what else the machine does only ever adds."""
+            fitted(1)  # Imports and warms up.
+            once, more = (min(fitted(epochs)[1] for _ in range(2)) for epochs in (1, 5))
+            return max((more - once) / 4, 0.02 * more), once
+
+        epoch, rest = paces[images.shape] = paces.get(images.shape) or tried()
         return fitted(max(1, int((seconds - rest) / epoch)))
 
     return compete

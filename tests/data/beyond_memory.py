@@ -22,6 +22,7 @@ from coterie.data.feeding.augment import AugmentConfig, Normalisation
 from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.ingest import ingest
 from coterie.memory import memory
+from coterie.methods.base import Embedded
 from coterie.runs.model import embed_rows
 
 SIDE = 96
@@ -54,11 +55,8 @@ class Embedder(nn.Module):
         super().__init__()
         self.network = network
 
-    def represent(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return (self.network(images),) * 2
-
-    def assign(self, _: torch.Tensor) -> None:
-        return None
+    def represent(self, images: torch.Tensor) -> Embedded:
+        return Embedded(*(self.network(images),) * 2)
 
 
 def private_memory() -> int:

@@ -11,6 +11,7 @@ from coterie.cluster import KMeansResult, kmeans
 from coterie.config import read
 from coterie.errors import UsageError
 from coterie.methods import Batch, Method, build_method, learns, method_names, method_type
+from coterie.nn.encoder import Encoder
 from coterie.schedule import Progress
 from coterie.train.estep import cluster as expect_clusters
 
@@ -53,6 +54,19 @@ def after_e_step(method: Method, given: Batch) -> Batch:
     method.receive(embeddings, found)
     labels = torch.stack([clustering.labels for clustering in found], dim=1)
     return dataclasses.replace(given, pseudo_labels=labels[given.index])
+
+
+@pytest.mark.parametrize("name", small.LEARNING)
+def test_everything_at_once_takes_one_forward(name: str) -> None:
+    method, images, forwards = build(name).eval(), inputs(name, 5), []
+    for module in method.modules():
+        if isinstance(module, Encoder):
+            module.register_forward_hook(lambda *_: forwards.append(1))
+    with torch.inference_mode():
+        embedded = method.represent(images)
+        assert len(forwards) == (method_type(name).inputs == "images")
+        torch.testing.assert_close(embedded.embeddings, method.embed(images))
+        torch.testing.assert_close(embedded.probabilities, method.assign(images))
 
 
 @pytest.mark.parametrize("name", small.LEARNING)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from coterie.methods.base import Method
+from coterie.methods.base import Embedded, Method
 from coterie.nn.ema import target_of, update
 from coterie.nn.encoder import Encoder
 from coterie.schedule import Progress, rising_momentum
@@ -63,11 +63,11 @@ class TargetMethod(Method):
 
     def embed(self, images: Tensor) -> Tensor:
         """Normalised target projections ẑ'."""
-        return self.represent(images)[1]
+        return self.represent(images).embeddings
 
-    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def represent(self, images: Tensor) -> Embedded:
         features = self.target_encoder(images)
-        return features, F.normalize(self.target_projector(features), dim=1)
+        return Embedded(F.normalize(self.target_projector(features), dim=1), features)
 
     def after_step(self, progress: Progress) -> None:
         momentum = self.config.momentum

@@ -47,6 +47,25 @@ class Batch:
     generator: torch.Generator
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """What a method makes of images: embeddings (N, d), of any length where its `metric` is cosine, and the features
+    (N, F) before any head.
+
+    `probabilities` (N, K) are those of the method's own head, if it has one.
+    """
+
+    embeddings: Tensor
+    features: Tensor
+    probabilities: Tensor | None = None
+
+    def at(self, rows: Tensor) -> Embedded:
+        """Those of some rows (n,)."""
+        rows = rows.to(self.embeddings.device)
+        heads = None if self.probabilities is None else self.probabilities[rows]
+        return Embedded(self.embeddings[rows], self.features[rows], heads)
+
+
 class Method(nn.Module):
     """A clustering method, built from its frozen configuration and an encoder.
 
@@ -108,13 +127,13 @@ class Method(nn.Module):
         encoder = getattr(self, "encoder", None)
         return self.embed(images) if encoder is None else encoder(images)
 
-    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (n, F) before any head, and embeddings (n, d): where they share a forward, in one."""
-        return self.features(images), self.embed(images)
-
     def assign(self, images: Tensor) -> Tensor | None:  # noqa: ARG002
         """Probabilities (n, K) where the method has a cluster head of its own; None where k-means decides."""
         return None
+
+    def represent(self, images: Tensor) -> Embedded:
+        """Features, embeddings and probabilities at once; a method in which they share a forward makes it one."""
+        return Embedded(self.embed(images), self.features(images), self.assign(images))
 
     def e_step(self, progress: Progress) -> EStep | None:  # noqa: ARG002
         """What the E-step before this epoch should find; None for no E-step."""

@@ -13,7 +13,7 @@ from coterie.cluster.clustering import Clustering
 from coterie.data.feeding.loader import View
 from coterie.losses.contrastive import nt_xent
 from coterie.losses.student_t import divergence, plain_and_augmented, sharpened, soft_assignment
-from coterie.methods.base import Batch, EStep
+from coterie.methods.base import Batch, Embedded, EStep
 from coterie.methods.simclr import SimCLR, SimCLRConfig
 from coterie.nn.encoder import Encoder
 from coterie.schedule import Progress
@@ -75,9 +75,9 @@ class CADECL(SimCLR):
         """Features of the encoder as they are, which the centers live among."""
         return cast(Tensor, self.encoder(images))
 
-    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def represent(self, images: Tensor) -> Embedded:
         features = self.embed(images)
-        return features, features
+        return Embedded(features, features, self._soft(features))
 
     def assign(self, images: Tensor) -> Tensor:
         """Soft assignments q, (n, K)."""

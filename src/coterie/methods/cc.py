@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from torch import Tensor
 
 from coterie.losses.cluster_contrast import assignment_entropy_gap, cluster_contrast
 from coterie.losses.contrastive import nt_xent
-from coterie.methods.base import Batch
+from coterie.methods.base import Batch, Embedded
 from coterie.methods.simclr import SimCLR, SimCLRConfig
 from coterie.nn.encoder import Encoder
 from coterie.nn.heads import mlp_head
@@ -53,7 +53,11 @@ class CC(SimCLR):
 
     def assign(self, images: Tensor) -> Tensor:
         """The cluster head's probabilities (n, K)."""
-        return cast(Tensor, self.cluster_head(self.encoder(images)).softmax(dim=1))
+        return cast(Tensor, self.represent(images).probabilities)
+
+    def represent(self, images: Tensor) -> Embedded:
+        embedded = super().represent(images)
+        return replace(embedded, probabilities=self.cluster_head(embedded.features).softmax(dim=1))
 
 
 METHOD = CC

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.losses.contrastive import nt_xent
-from coterie.methods.base import Batch, Method
+from coterie.methods.base import Batch, Embedded, Method
 from coterie.nn.encoder import Encoder
 from coterie.nn.heads import mlp_head
 
@@ -51,11 +51,11 @@ class SimCLR(Method):
 
     def embed(self, images: Tensor) -> Tensor:
         """Normalised features of the encoder."""
-        return self.represent(images)[1]
+        return self.represent(images).embeddings
 
-    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def represent(self, images: Tensor) -> Embedded:
         features = self.encoder(images)
-        return features, F.normalize(features, dim=1)
+        return Embedded(F.normalize(features, dim=1), features)
 
 
 METHOD = SimCLR

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from coterie.losses.alignment import alignment
-from coterie.methods.base import Batch, Method
+from coterie.methods.base import Batch, Embedded, Method
 from coterie.nn.encoder import Encoder
 from coterie.nn.heads import mlp_head, normalised_head
 
@@ -53,11 +53,11 @@ class SimSiam(Method):
 
     def embed(self, images: Tensor) -> Tensor:
         """Normalised features of the encoder."""
-        return self.represent(images)[1]
+        return self.represent(images).embeddings
 
-    def represent(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def represent(self, images: Tensor) -> Embedded:
         features = self.encoder(images)
-        return features, F.normalize(features, dim=1)
+        return Embedded(F.normalize(features, dim=1), features)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The predictor's learning rate stays constant (section 4.2)."""

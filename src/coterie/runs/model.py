@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from coterie.data.feeding.augment import Normalisation
 from coterie.data.feeding.collected import Collected
 from coterie.data.reading.depth import Scale
 from coterie.methods import Method, build_method
+from coterie.methods.base import Embedded
 from coterie.nn.pretrained import Architecture, Pretrained, build
 from coterie.runs.words import Words
 
@@ -53,24 +54,6 @@ class Blueprint:
             n_clusters=self.clusters,
             seed=seed,
         )
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Embeddings (N, d), of unit length where they are compared by direction, and the features (N, F) before any head.
-
-    `probabilities` (N, K) are those of the method's own head, if it has one.
-    """
-
-    embeddings: Tensor
-    features: Tensor
-    probabilities: Tensor | None
-
-    def at(self, rows: Tensor) -> Embedded:
-        """Those of some rows (n,)."""
-        rows = rows.to(self.embeddings.device)
-        heads = None if self.probabilities is None else self.probabilities[rows]
-        return Embedded(self.embeddings[rows], self.features[rows], heads)
 
 
 @dataclass(frozen=True)
@@ -159,6 +142,7 @@ def embed_rows(
 
 def embed_batch(method: Method, inputs: Tensor) -> Embedded:
     """Embed inputs (n, …) as the networks take them."""
-    features, embeddings = method.represent(inputs)
-    embeddings = F.normalize(embeddings, dim=1) if method.metric == "cosine" else embeddings
-    return Embedded(embeddings, features, method.assign(inputs))
+    embedded = method.represent(inputs)
+    return (
+        replace(embedded, embeddings=F.normalize(embedded.embeddings, dim=1)) if method.metric == "cosine" else embedded
+    )

@@ -50,7 +50,8 @@ def examine(method: Method, feed: Feed, epoch: int) -> Health:
     training = method.training
     method.eval()
     places, sample = feed.sample(_SAMPLE)
-    embeddings, probabilities = method.embed(sample), method.assign(sample)
+    embedded = method.represent(sample)
+    embeddings, probabilities = embedded.embeddings, embedded.probabilities
     method.train(training)
     if not bool(torch.isfinite(embeddings).all()):
         raise _collapse("the embeddings are no longer finite (NaN)", epoch, "or use --precision float32")

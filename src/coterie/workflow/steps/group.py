@@ -21,9 +21,10 @@ from coterie.errors import CoterieError
 from coterie.failures import translating
 from coterie.listener import Listener
 from coterie.methods import Method, learns
+from coterie.methods.base import Embedded
 from coterie.processes import ALONE, Processes, processes
 from coterie.runs.config import RunConfig
-from coterie.runs.model import Embedded, Model, embed_rows
+from coterie.runs.model import Model, embed_rows
 from coterie.runs.named import Named
 from coterie.runs.words import Words
 from coterie.seeding import generator
