@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.cluster import SpectralClustering
 
 from coterie import Clusterer, GaussianMixture
 from coterie.cluster.mixture import Covariance
@@ -49,12 +50,14 @@ class Head:
     Args:
         options: of the method.
         covariance: of the mixture that groups the method's embeddings, where one does.
+        cut: group them by scikit-learn's cut of the graph of their 15 nearest neighbours.
         halved: take them along principal axes, each divided by the square root of its deviation.
     """
 
     method: str
     options: Mapping[str, Any] = field(default_factory=dict)
     covariance: Covariance | None = None
+    cut: bool = False
     halved: bool = False
 
 
@@ -63,6 +66,7 @@ HEADS = {
     "k-means on principal axes": Head("kmeans", {"options.whitening": 0.0, "options.axes": 1.5}),
     "k-means, half whitened": Head("kmeans", {"options.axes": 0}, halved=True),
     "k-means, whitened": Head("kmeans"),
+    "cut of the neighbour graph": Head("kmeans", cut=True),
     "mixture, spherical": Head("kmeans", covariance="spherical"),
     "mixture, diagonal": Head("kmeans", covariance="diagonal"),
     "lnscc": Head("lnscc"),
@@ -138,6 +142,11 @@ def assigned(head: Head, features: Array, clusters: int, seed: int) -> Array:
     """The cluster (N,) of each feature vector."""
     features = halved(features, math.ceil(1.5 * clusters)) if head.halved else features
     clusterer = Clusterer(clusters, method=head.method, options=head.options, seed=seed, device="cpu").fit(features)
+    if head.cut:
+        cut = SpectralClustering(
+            clusters, affinity="nearest_neighbors", n_neighbors=15, assign_labels="cluster_qr", random_state=seed
+        )
+        return cut.fit_predict(clusterer.embeddings_)
     if head.covariance is None:
         return clusterer.labels_
     mixture = GaussianMixture(clusters, covariance=head.covariance, metric="cosine", n_init=20, seed=seed)

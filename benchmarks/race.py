@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of the results")
     parser.add_argument("--table", action="store_true", help="print what is there")
+    parser.add_argument("--picture", type=Path, help="file to draw accuracy over time in")
     options = parser.parse_args()
     for minutes in options.minutes:
         for entry in options.data:
@@ -55,6 +56,8 @@ def main() -> None:
                         run(key, images, labels, options.results)
     if options.table:
         print("\n".join(table(load(options.results))))
+    if options.picture:
+        picture(load(options.results), options.picture)
 
 
 def load(results: Path) -> list[Row]:
@@ -147,6 +150,37 @@ def table(rows: list[Row]) -> Iterator[str]:
             if set(cells) != {"–"}:
                 yield f"| {name} | {' | '.join(cells)} |"
         yield ""
+
+
+def picture(rows: list[Row], path: Path) -> None:
+    """Accuracy over processor time, a panel a set: coterie's default as a line, everybody else as marks, by means."""
+    from matplotlib.figure import Figure
+
+    found = [row for row in rows if "acc" in row]
+    sets = list(dict.fromkeys(row["data"] for row in found))
+    names = [name for name in contestants() if any(row["contestant"] == name for row in found)]
+    figure = Figure((3.1 * len(sets), 3.4), layout="constrained")
+    for panel, data in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
+        for place, name in enumerate(names):
+            key = {"data": data, "contestant": name}
+            points = sorted(_points([row for row in found if key.items() <= row.items()]))
+            style = {"color": "black", "linestyle": "-"} if name == "coterie" else {"color": f"C{place % 10}"}
+            marker = "o" if name == "coterie" else "sv^<>dPX*"[place % 9]
+            seconds, mean, spread = zip(*points, strict=True) if points else ((), (), ())
+            panel.errorbar(seconds, mean, yerr=spread, label=name, marker=marker, **{"linestyle": "", **style})
+        panel.set(title=data, xscale="log", xlabel="seconds of a processor")
+    figure.axes[0].set_ylabel("ACC")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    figure.savefig(path, dpi=80)
+
+
+def _points(rows: list[Row]) -> Iterator[tuple[float, float, float]]:
+    """Seconds, mean ACC and its deviation over seeds, for each budget."""
+    for minutes in {row["minutes"] for row in rows}:
+        runs = [row for row in rows if row["minutes"] == minutes]
+        scores = [row["acc"] for row in runs]
+        took = statistics.mean(row.get("seconds", 120 * minutes) for row in runs)
+        yield max(took, 0.1), statistics.mean(scores), statistics.stdev(scores) if len(scores) > 1 else 0.0
 
 
 if __name__ == "__main__":
