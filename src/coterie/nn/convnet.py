@@ -15,7 +15,8 @@ _SMALL = ((32,), (64, 64), (128, 128), (256, 256))
 class ConvNet(nn.Module):
     """Images (n, C, H, W) to pooled features (n, features).
 
-    Every stage is convolution · batch norm · ReLU for each of its widths; stages are parted by 2×2 max pooling.
+    Every stage is convolution · batch norm · ReLU for each of its widths; stages are parted by 2×2 max pooling, which
+    comes before the ReLU: after it there is a quarter to do, and the result is the same.
     Sides up to 16 pixels get five convolutions of up to 128 channels, from 12 pixels with a pooling more, so that a
     feature sees most of the image; larger ones seven of up to 256. Sides from 64
     pixels start with a stride-2 convolution, from 128 with two, so that the cost stays within reach of a few cores.
@@ -32,13 +33,13 @@ class ConvNet(nn.Module):
         width_in = channels
         strides = 0 if side < 64 else 1 if side < 128 else 2
         for index, stage in enumerate(stages):
-            if index:
-                layers.append(nn.MaxPool2d(2))
-            for width in stage:
-                stride = 2 if strides > 0 else 1
+            layers += [nn.MaxPool2d(2), nn.ReLU(inplace=True)] if index else []
+            for place, width in enumerate(stage, start=1):
+                layers += _convolution(width_in, width, 2 if strides > 0 else 1)
+                layers += [nn.ReLU(inplace=True)] if place < len(stage) else []
                 strides -= 1
-                layers += _convolution(width_in, width, stride)
                 width_in = width
+        layers.append(nn.ReLU(inplace=True))
         self.layers = nn.Sequential(*layers)
         self.features = width_in
 
@@ -49,4 +50,4 @@ class ConvNet(nn.Module):
 def _convolution(in_channels: int, channels: int, stride: int) -> list[nn.Module]:
     convolution = Conv3x3(in_channels, channels, stride)
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-    return [convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+    return [convolution, nn.BatchNorm2d(channels)]
