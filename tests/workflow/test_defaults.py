@@ -52,7 +52,8 @@ def test_the_method_follows_the_data_unless_somebody_names_one() -> None:
     assert planned(method="cc") == planned(settings=("method=cc",)) == ("cc", 1.0)
     with pytest.raises(UsageError, match="unknown option 'cluster_weight'"):
         planned(method="simclr", settings=("cluster_weight=0.2",))
-    assert planned(method="simclr") == planned(recipe="digits") == ("simclr", None)
+    assert planned(method="simclr") == ("simclr", None)
+    assert planned(recipe="digits") == ("cc", 0.3)
 
 
 def test_later_wins() -> None:
