@@ -27,12 +27,13 @@ def paced(monkeypatch: pytest.MonkeyPatch, epoch: float, other: float = 0.0) -> 
 
 
 def test_epochs_fill_the_minutes_asked_for() -> None:
-    assert asked_for(pace(10.0), 2) == 12
-    assert asked_for(pace(10.0, other=60.0), 2) == 6
+    assert asked_for(pace(10.0), 2) == 11
+    assert asked_for(pace(10.0, other=60.0), 2) == 5
     assert asked_for(pace(600.0), 2) == 1
     for epoch in (0.1, 0.37, 1.0, 2.9, 7.0):
         for minutes in (1, 3, 10, 45):
-            assert asked_for(pace(epoch), minutes) * epoch / 60 == pytest.approx(minutes, rel=0.1)
+            whole = asked_for(pace(epoch), minutes) * epoch / 60 + 0.1  # Six seconds to start, read and write.
+            assert whole == pytest.approx(minutes, rel=0.06)
 
 
 def test_defaults_aim_at_ten_minutes_and_stay_below_thirty() -> None:
@@ -53,9 +54,9 @@ def test_minutes_become_epochs_and_a_warm_up_in_the_plan(photo_folder: Path, mon
     paced(monkeypatch, 6.0)
     found = plan(Request(str(photo_folder), 2, settings=TINY, minutes=3, device="cpu"))
     settings = {name: (value, origin) for name, value, origin in found.settings()}
-    assert settings["train.epochs"] == (30, "3 minutes on this machine")
+    assert settings["train.epochs"] == (28, "3 minutes on this machine")
     assert settings["train.warmup_epochs"] == (3, "in proportion to the epochs")
-    assert found.estimate.seconds == 180
+    assert found.estimate.seconds == 168
 
 
 def test_without_a_word_a_run_takes_ten_minutes(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

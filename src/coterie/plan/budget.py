@@ -6,13 +6,20 @@ from coterie.plan.estimate import Pace
 
 # What a run aims at unless told otherwise, and what it never takes then.
 MINUTES, MOST_MINUTES = 10.0, 30.0
+# Seconds about learning and grouping, for starting up, reading and the page; of a short run a tenth.
+_AROUND = 6.0
 # Fewer epochs than these teach little; more than these gain nothing here.
 _FEW_EPOCHS, _MANY_EPOCHS, _MANY_ON_GPU = 15, 400, 1000
 
 
 def asked_for(pace: Pace, minutes: float) -> int:
-    """Epochs that come nearest to the minutes a user asked for, to two digits or so; at least one."""
-    return max(1, round_finely(_fitting(pace, minutes)))
+    """Epochs with which a whole run comes nearest to the minutes a user asked for, within a twentieth; at least one."""
+    return max(1, round_finely(_fitting(pace, learning_minutes(minutes))))
+
+
+def learning_minutes(minutes: float) -> float:
+    """What is left of the minutes a user asked for to learn and to group."""
+    return minutes - min(_AROUND / 60, minutes / 10)
 
 
 def by_default(pace: Pace, *, gpu: bool) -> int:

@@ -13,6 +13,7 @@ from coterie.listener import Listener
 from coterie.methods import learns
 from coterie.plan import Plan, Request, plan
 from coterie.plan.announce import announce
+from coterie.plan.budget import learning_minutes
 from coterie.processes import processes
 from coterie.runs.folder import RunFolder
 from coterie.runs.lock import only_writer
@@ -147,7 +148,7 @@ def _short(value: Any) -> Any:
 
 def _tell_time(minutes: float, seconds: float, expected: float, listener: Listener) -> None:
     """Say where learning and grouping took another time than was asked for, and by how much the pace differed."""
-    if abs(seconds / 60 - minutes) > 0.1 * minutes:
+    if abs(seconds / 60 - learning_minutes(minutes)) > 0.1 * minutes:
         listener.note(
             f"learning and grouping took {seconds / 60:.1f} minutes, not {minutes:g}: {seconds / expected:.2f} times "
             "what the pace measured before made of these epochs, as when others use the machine"
