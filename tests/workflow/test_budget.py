@@ -55,7 +55,7 @@ def test_minutes_become_epochs_and_a_warm_up_in_the_plan(photo_folder: Path, mon
     found = plan(Request(str(photo_folder), 2, settings=TINY, minutes=3, device="cpu"))
     settings = {name: (value, origin) for name, value, origin in found.settings()}
     assert settings["train.epochs"] == (28, "3 minutes on this machine")
-    assert settings["train.warmup_epochs"] == (3, "in proportion to the epochs")
+    assert settings["train.warmup_epochs"] == (2, "in proportion to the epochs")
     assert found.estimate.seconds == 168
 
 
