@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from coterie import Clusterer
@@ -153,3 +155,13 @@ def test_channels_that_come_first_are_not_taken_for_rows(shape: tuple[int, ...],
     with pytest.raises(UsageError, match=r"transpose\(0, 2, 3, 1\)"):
         Clusterer(2, epochs=1, device="cpu").fit(images)
     assert len(open_source(images.transpose(0, 2, 3, 1), channels=channels).keys) == 6
+
+
+def test_a_mapped_matrix_becomes_a_tensor_without_a_warning(tmp_path: Path) -> None:
+    np.save(tmp_path / "features.npy", np.ones((4, 3), np.float32))
+    source = open_source(str(tmp_path / "features.npy"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tensor = torch.from_numpy(source.values)
+    tensor += 1  # On a copy: the file stays as it is.
+    assert np.array_equal(np.load(tmp_path / "features.npy"), np.ones((4, 3)))

@@ -126,7 +126,7 @@ def kept_values(entry: Path) -> tuple[Any, Any] | None:
     try:
         about = json.loads((entry / "about.json").read_text("utf-8"))
         path = entry / "values.npy"
-        values = np.load(path, allow_pickle=False, mmap_mode=None if is_small(path.stat().st_size) else "r")
+        values = np.load(path, allow_pickle=False, mmap_mode=None if is_small(path.stat().st_size) else "c")
         os.utime(entry)
     except Exception:  # What is damaged is made again.
         return None

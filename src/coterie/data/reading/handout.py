@@ -46,7 +46,7 @@ def take(folder: Path) -> Rows:
     """
     try:
         about = json.loads((folder / "about.json").read_text("utf-8"))
-        values = np.load(about.get("file", folder / "values.npy"), mmap_mode="r", allow_pickle=False)
+        values = np.load(about.get("file", folder / "values.npy"), mmap_mode="c", allow_pickle=False)
         if "shape" in about:
             values = values[tuple(slice(length) for length in about["shape"])]
         if about["kind"] == "features":

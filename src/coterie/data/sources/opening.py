@@ -131,7 +131,7 @@ def _named(
 def _read_array(path: Path, by_channels: bool) -> Source:
     """Images or features in an `.npy` file."""
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        values = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"{path} cannot be read as an .npy of a plain array: {error}") from None
     return _of_array(values, str(path), by_channels)
