@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from coterie import Clusterer
 from coterie.data.base import Skipped
@@ -141,8 +142,10 @@ def test_a_damaged_npz_is_explained(tmp_path: Path) -> None:
 
 
 def test_digits() -> None:
-    source = open_source("digits")
-    assert len(source.keys) == 1797
+    source, digits = open_source("digits"), load_digits()
+    store, _ = ingest(source, 8)
+    assert np.array_equal(store.images[:, 0], np.rint(digits.images * 255 / 16))
+    assert np.array_equal(source.labels, digits.target)
     assert source.outline().side == 8
 
 

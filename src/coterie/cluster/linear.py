@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 # Points that are learnt from, evenly over all of them.
@@ -23,6 +22,8 @@ def logistic(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, T
         labels: (N,) int64.
         n_clusters: K.
     """
+    from scipy.optimize import minimize  # A third of a second, which runs without names do without.
+
     sample = slice(None, None, -(-len(points) // _SAMPLE))
     points, labels = points[sample], labels[sample]
     scale = points.square().mean().sqrt().clamp(min=1e-12)

@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -80,6 +79,8 @@ def taken_over(clusters: Tensor, told: Tensor, n_clusters: int, graph: Neighbour
         told: (N,) int64, from 0 to C−1, each met, or −1.
         n_clusters: K, no less than C.
     """
+    from scipy.optimize import linear_sum_assignment  # As in `linear`.
+
     known, names, count = told >= 0, int(told.max()) + 1, int(clusters.max()) + 1
     reached = torch.zeros(names, count, dtype=torch.float64)
     reached.index_add_(1, clusters, spread(_one_hot(told, names), graph).T.contiguous())
