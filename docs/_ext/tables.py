@@ -2,8 +2,8 @@
 
 `{commands}` lists the verbs of the command line, `{settings} METHOD` the options of a method, `{recipes} METHOD` its
 shipped recipes, `{measured} METHOD` what benchmarks/methods.json holds of it, `{standings}` all methods side by side,
-`{frozen}` heads on frozen features, and `{corrections}` what named images are worth. The role {acc}`DATA METHOD` is the
-mean accuracy of one of them.
+`{frozen}` heads on frozen features, `{race}` ours and others within one time, `{short}` what helps short runs, and
+`{corrections}` what named images are worth. The role {acc}`DATA METHOD` is the mean accuracy of one of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Table(SphinxDirective):
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        for name in ("methods", "frozen", "corrections"):
+        for name in ("methods", "frozen", "race", "short", "corrections"):
             self.env.note_dependency(str(BENCHMARKS / f"{name}.json"))
         return self.parse_text_to_nodes(self.text(*self.arguments))
 
@@ -122,6 +122,22 @@ class Frozen(Table):
         return str(benchmark("frozen").tables(benchmark("frozen").load(benchmark("frozen").RESULTS)))
 
 
+class Race(Table):
+    """What benchmarks/race.json holds of contestants and budgets."""
+
+    def text(self, *arguments: str) -> str:  # noqa: ARG002
+        made = benchmark("race")
+        return "\n".join(made.table(made.load(made.RESULTS)))
+
+
+class Short(Table):
+    """What benchmarks/short.json holds of choices for short runs."""
+
+    def text(self, *arguments: str) -> str:  # noqa: ARG002
+        made = benchmark("short")
+        return "\n".join(made.table(made.load(made.RESULTS)))
+
+
 class Corrections(Table):
     """What benchmarks/corrections.json holds of named images."""
 
@@ -196,7 +212,7 @@ def accuracy(rows: list[dict[str, Any]], data: str, method: str) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    for directive in (Commands, Settings, Recipes, Measured, Standings, Frozen, Corrections):
+    for directive in (Commands, Settings, Recipes, Measured, Standings, Frozen, Race, Short, Corrections):
         app.add_directive(directive.__name__.lower(), directive)
     app.add_role("acc", Accuracy())
     return {"parallel_read_safe": True, "parallel_write_safe": True}
