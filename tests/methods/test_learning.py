@@ -12,7 +12,7 @@ from coterie.cluster.estimators import KMeans
 from coterie.evaluate.metrics import score
 from coterie.methods import method_type
 
-EPOCHS = {"byol": 24, "cadecl": 24, "cc": 24, "lnscc": 10, "simsiam": 24, "temi": 50, "turtle": 10}
+EPOCHS = {"byol": 20, "cadecl": 20, "cc": 16, "lnscc": 10, "simsiam": 20, "temi": 50, "turtle": 10}
 OPTIONS: dict[str, dict[str, object]] = {
     "lnscc": {"hidden": [128, 64], "steps_per_epoch": 100},
     "pcl": {"granularities": [50, 100]},

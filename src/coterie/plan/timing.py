@@ -12,9 +12,9 @@ from coterie.devices import wait_for
 from coterie.train.loop import Loop
 
 # Steps that are tried at least, or seconds that they take.
-_STEPS, _SECONDS = 12, 1.5
+_STEPS, _SECONDS = 24, 1.5
 # Trying goes on while the later half takes less than this share of the earlier, for so many seconds at most.
-_FASTER, _LONGEST = 0.7, 10.0
+_FASTER, _LONGEST = 0.85, 10.0
 
 
 def step_seconds(loop: Loop) -> float:
