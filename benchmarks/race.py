@@ -137,7 +137,7 @@ def table(rows: list[Row]) -> Iterator[str]:
     rows = [row for row in rows if "acc" in row]
     sets = list(dict.fromkeys(row["data"] for row in rows))
     for minutes in sorted({row["minutes"] for row in rows}):
-        yield f"**{minutes:g} minutes:**\n"
+        yield f"**{minutes:g} minute{'s' * (minutes != 1)}:**\n"
         yield f"| | {' | '.join(sets)} |"
         yield "|---" * (len(sets) + 1) + "|"
         for name in contestants():
