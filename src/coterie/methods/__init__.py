@@ -14,12 +14,14 @@ from torch import nn
 
 from coterie.errors import UsageError, unknown
 from coterie.methods._own import own_method
-from coterie.methods.base import Batch, EStep, Method
+from coterie.methods.base import Batch, Embedded, EStep, Method
 from coterie.nn.backbones import build_backbone
 from coterie.nn.encoder import Encoder
 from coterie.seeding import derive
 
-__all__ = ["Batch", "EStep", "Method", "build_method", "learns", "method_name", "method_names", "method_type"]
+__all__ = [
+    "Batch", "EStep", "Embedded", "Method", "build_method", "learns", "method_name", "method_names", "method_type",
+]  # fmt: skip
 
 
 def method_names() -> list[str]:
