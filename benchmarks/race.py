@@ -135,8 +135,8 @@ def _coterie(method: str) -> Contestant:
 def table(rows: list[Row]) -> Iterator[str]:
     """Markdown: for each budget, contestants by sets, mean ACC ± deviation."""
     rows = [row for row in rows if "acc" in row]
-    sets = list(dict.fromkeys(row["data"] for row in rows))
     for minutes in sorted({row["minutes"] for row in rows}):
+        sets = list(dict.fromkeys(row["data"] for row in rows if row["minutes"] == minutes))
         yield f"**{minutes:g} minute{'s' * (minutes != 1)}:**\n"
         yield f"| | {' | '.join(sets)} |"
         yield "|---" * (len(sets) + 1) + "|"
@@ -159,7 +159,7 @@ def picture(rows: list[Row], path: Path) -> None:
     found = [row for row in rows if "acc" in row]
     sets = list(dict.fromkeys(row["data"] for row in found))
     names = [name for name in contestants() if any(row["contestant"] == name for row in found)]
-    figure = Figure((3.1 * len(sets), 3.4), layout="constrained")
+    figure = Figure((2.3 * len(sets), 3.0), layout="constrained")
     for panel, data in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
         for place, name in enumerate(names):
             key = {"data": data, "contestant": name}
@@ -170,8 +170,8 @@ def picture(rows: list[Row], path: Path) -> None:
             panel.errorbar(seconds, mean, yerr=spread, label=name, marker=marker, **{"linestyle": "", **style})
         panel.set(title=data, xscale="log", xlabel="seconds of a processor")
     figure.axes[0].set_ylabel("ACC")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
-    figure.savefig(path, dpi=80)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    figure.savefig(path, dpi=100)
 
 
 def _points(rows: list[Row]) -> Iterator[tuple[float, float, float]]:
