@@ -21,7 +21,7 @@ class DigProConfig(ProPosConfig):
     """Settings of DigPro, beside ProPos's.
 
     Args:
-        grouping: weight of the grouping loss; 0 in warm-up.
+        grouping: weight of the grouping loss, from the first step on.
         grouping_temperature: τ of its logits.
         groups_momentum: β of the groups' moving average.
         bank: online embeddings kept for re-estimating the groups.
@@ -53,8 +53,6 @@ class DigPro(ProPos):
     def terms(self, step: Step) -> dict[str, Tensor]:
         losses = super().terms(step)
         self.bank.push(torch.cat(list(step.online)), step.batch.index.repeat(2))
-        if step.batch.progress.warming_up:
-            return losses
         if step.batch.progress.step % (self.config.regroup_every or self.n_clusters) == 0:
             self._regroup(step.batch.generator)
         both = torch.cat(list(step.online))

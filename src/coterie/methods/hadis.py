@@ -16,7 +16,7 @@ class HaDisConfig(ProPosConfig):
     """Settings of HaDis, beside ProPos's.
 
     Args:
-        distillation: weight of the distillation loss; 0 in warm-up.
+        distillation: weight of the distillation loss, from the first step on.
         distillation_temperature: τ of its logits.
     """
 
@@ -32,13 +32,11 @@ class HaDis(ProPos):
 
     def terms(self, step: Step) -> dict[str, Tensor]:
         losses = super().terms(step)
-        if not step.batch.progress.warming_up:
-            temperature = self.config.distillation_temperature
-            distillation = step.symmetric(
-                lambda prediction, target, _: hardness_aware_distillation(target, prediction, temperature=temperature)
-            )
-            losses["distillation"] = self.config.distillation * distillation
-        return losses
+        temperature = self.config.distillation_temperature
+        distillation = step.symmetric(
+            lambda prediction, target, _: hardness_aware_distillation(target, prediction, temperature=temperature)
+        )
+        return losses | {"distillation": self.config.distillation * distillation}
 
 
 METHOD = HaDis
