@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 
 RESULTS = Path(__file__).with_suffix(".json")
-_SMALL = {"train.batch_size": 128, "train.learning_rate": 0.001, "hidden": 512, "groups": "own"}
+_SMALL = {
+    "train.batch_size": 128, "train.learning_rate": 0.001, "hidden": 512, "groups": "own", "augment.crop": [0.08, 1.0],
+}  # fmt: skip
 BASES = {"cifar10-propos-fast": _SMALL, "cifar10-simclr-fast": _SMALL}
 EITHER: dict[str, dict[str, Any]] = {
     "as it is": {},
