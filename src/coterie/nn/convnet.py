@@ -32,14 +32,14 @@ class ConvNet(nn.Module):
         layers: list[nn.Module] = []
         width_in = channels
         strides = 0 if side < 64 else 1 if side < 128 else 2
-        for index, stage in enumerate(stages):
-            layers += [nn.MaxPool2d(2), nn.ReLU(inplace=True)] if index else []
+        for index, stage in enumerate(stages, start=1):
             for place, width in enumerate(stage, start=1):
                 layers += _convolution(width_in, width, 2 if strides > 0 else 1)
-                layers += [nn.ReLU(inplace=True)] if place < len(stage) else []
+                if place == len(stage) and index < len(stages):
+                    layers.append(nn.MaxPool2d(2))
+                layers.append(nn.ReLU(inplace=True))
                 strides -= 1
                 width_in = width
-        layers.append(nn.ReLU(inplace=True))
         self.layers = nn.Sequential(*layers)
         self.features = width_in
 
