@@ -3,7 +3,8 @@
 Embeddings vary in much that neighbours differ by as well. Whitened by that (`fit_whitening`), few axes are left, those
 that groups differ in, and there k-means and a mixture with one covariance look for groups: k-means wants round groups
 of equal size, the mixture lets them be long and unequal but follows its likelihood, also where it leads astray. The
-silhouette, which none of them follows, decides between them and the method's own groups.
+silhouette, which none of them follows, decides between them and the method's own groups. Then the surest of each group
+teach the others by the graph of neighbours (`self_labelled`), and a linear rule learns what came of it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from coterie.cluster.groups import by_size
 from coterie.cluster.kmeans import Metric, kmeans
+from coterie.cluster.linear import logistic
 from coterie.cluster.rules import Rule
+from coterie.cluster.selflabelling import self_labelled
 from coterie.cluster.silhouette import silhouette
 from coterie.cluster.tied import refined, tied_mixtures
 from coterie.cluster.whitening import Whitening, fit_whitening
@@ -42,7 +46,7 @@ _LEAST = 0.1
 class Way:
     """A way to group: what it is called, the group of each embedding (N,) int64, and what decides if centers do not.
 
-    `silhouette` is its own, from −1 to 1, and None where nothing was compared.
+    `silhouette`, from −1 to 1, is what it was compared by, before its surest taught the others; None where nothing was.
     """
 
     name: str
@@ -71,39 +75,62 @@ def choose_way(
         own: the way to beat, with the groups of all embeddings.
         n_clusters: K.
         metric: "cosine" takes embeddings by their direction.
-        mixture: take the mixture even where others have a greater silhouette.
+        mixture: take the mixture as it is, even where others have a greater silhouette.
         generator: on the embeddings' device.
         group: processes of which each has the rows `group.share(N)` of N; the result is that of all embeddings.
     """
     total = len(own.labels)
     # Evenly spaced ones would be of few kinds, where the kinds take turns.
     drawn = torch.randperm(total, generator=generator, device=embeddings.device)
-    judged, labels_of_own = group.picked(embeddings, total, drawn[:_JUDGED]), own.labels[drawn[:_JUDGED]]
+    judged, sample = (group.picked(embeddings, total, drawn[:most]) for most in (_JUDGED, _SAMPLE))
     if metric != "cosine" or len(judged) < _EACH * n_clusters:
         return own, own
     try:
-        seen = fit_whitening(group.picked(embeddings, total, drawn[:_SAMPLE]), math.ceil(_WIDTH * n_clusters))
+        seen = fit_whitening(sample, math.ceil(_WIDTH * n_clusters))
     except CoterieError:  # They are all alike.
         return own, own
     places = seen(judged)
-    distances = 1 - places @ places.T
-    own = replace(own, silhouette=silhouette(distances, labels_of_own, n_clusters))
-    # A few strays that make a group of their own have a fine silhouette.
-    least = max(1 / total, min(_smallest(labels_of_own, n_clusters), _LEAST / n_clusters))
-    ways = []
-    for name, rule in _rules(seen(embeddings), total, seen, n_clusters, mixture, least, generator, group):
-        labels = rule.labels(judged)
-        if _smallest(labels, n_clusters) >= least:
-            ways.append((silhouette(distances, labels, n_clusters), name, rule))
-    best = max(ways, key=lambda way: way[0], default=None)
-    if best is None or not (mixture or best[0] > (own.silhouette or 0.0)):
-        return own, own
-    return _numbered(embeddings, *best, n_clusters, group), own
+    judge = _Judge(judged, 1 - places @ places.T, own.labels[drawn[:_JUDGED]], total, n_clusters)
+    own = replace(own, silhouette=judge.silhouette(own.labels[drawn[:_JUDGED]]))
+    ways = [] if mixture else [own]
+    for name, rule in _rules(seen(embeddings), total, seen, n_clusters, mixture, judge.least, generator, group):
+        if judge.allows(rule):
+            ways.append(Way(name, own.labels, rule, judge.silhouette(rule.labels(judged))))
+    best = max(ways, key=lambda way: way.silhouette or 0.0, default=own)
+    if not mixture:
+        begun = own.labels[drawn[:_SAMPLE]] if best.rule is None else best.rule.labels(sample)
+        taught = _taught(sample, seen, begun, n_clusters)
+        if judge.allows(taught):
+            best = replace(best, name=f"{best.name}, self-labelled", rule=taught)
+    return (own if best.rule is None else _numbered(embeddings, best, best.rule, n_clusters, group)), own
 
 
-def _smallest(labels: Tensor, n_clusters: int) -> float:
-    """The smallest group's share of all."""
-    return float(labels.bincount(minlength=n_clusters).min()) / len(labels)
+class _Judge:
+    """What ways to group are compared by: some embeddings (n, d), and how far they lie apart (n, n)."""
+
+    def __init__(self, judged: Tensor, distances: Tensor, own: Tensor, total: int, n_clusters: int) -> None:
+        self._judged, self._distances, self._n_clusters = judged, distances, n_clusters
+        # A few strays that make a group of their own have a fine silhouette.
+        self.least = max(1 / total, min(self._smallest(own), _LEAST / n_clusters))
+
+    def silhouette(self, labels: Tensor) -> float:
+        return silhouette(self._distances, labels, self._n_clusters)
+
+    def allows(self, rule: Rule) -> bool:
+        """Whether no group is too small."""
+        return self._smallest(rule.labels(self._judged)) >= self.least
+
+    def _smallest(self, labels: Tensor) -> float:
+        """The smallest group's share of all."""
+        return float(labels.bincount(minlength=self._n_clusters).min()) / len(labels)
+
+
+def _taught(sample: Tensor, seen: Whitening, labels: Tensor, n_clusters: int) -> Rule:
+    """The rule that gives most of a sample (n, d) the groups that its surest teach it, from labels (n,) it has."""
+    units, places = F.normalize(sample, dim=1).cpu(), seen(sample).double().cpu()
+    found = self_labelled(units, places, labels.cpu(), n_clusters)
+    slopes, intercepts = (part.to(seen.axes) for part in logistic(places, found, n_clusters))
+    return _seen(seen, slopes, intercepts)
 
 
 def _rules(
@@ -133,9 +160,9 @@ def _seen(seen: Whitening, slopes: Tensor, intercepts: Tensor) -> Rule:
     return Rule(seen.center, slopes, intercepts, "cosine", seen.axes)
 
 
-def _numbered(embeddings: Tensor, height: float, name: str, rule: Rule, n_clusters: int, group: Processes) -> Way:
+def _numbered(embeddings: Tensor, way: Way, rule: Rule, n_clusters: int, group: Processes) -> Way:
     """The way of a rule, its groups numbered by their size."""
     labels = group.gather_shares(rule.labels(embeddings))
     numbered = by_size(labels, n_clusters)
     order = torch.zeros_like(numbered[:n_clusters]).index_put((numbered,), labels)
-    return Way(name, numbered, rule.ordered(order), height)
+    return replace(way, labels=numbered, rule=rule.ordered(order))

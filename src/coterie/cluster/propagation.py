@@ -50,18 +50,27 @@ class NeighbourGraph:
         )
 
 
+def propagated(sources: Tensor, graph: NeighbourGraph) -> Tensor:
+    """What reaches each point of each group, (N, K): `F = (1−α) Σ_t α^t S^t Y`.
+
+    Zhou et al., Learning with local and global consistency, 2003.
+
+    Args:
+        sources: Y (N, K) float64, not negative, where groups are known.
+    """
+    found = sources
+    for _ in range(_PASSES):
+        found = _SPREAD * (graph.symmetric @ found) + (1 - _SPREAD) * sources
+    return found
+
+
 def spread(sources: Tensor, graph: NeighbourGraph) -> Tensor:
     """How far each point believes in each group, (N, K), rows and columns of one sum each in turn.
-
-    `F = (1−α) Σ_t α^t S^t Y` (Zhou et al., Learning with local and global consistency, 2003).
 
     Args:
         sources: (N, K), not negative, where groups are known.
     """
-    sources = sources / sources.sum(dim=0).clamp(min=_LEAST)
-    found = sources
-    for _ in range(_PASSES):
-        found = _SPREAD * (graph.symmetric @ found) + (1 - _SPREAD) * sources
+    found = propagated(sources / sources.sum(dim=0).clamp(min=_LEAST), graph)
     found = found / found.sum(dim=0).clamp(min=_LEAST)
     total = found.sum(dim=1, keepdim=True)
     # Where nothing came, everything is as likely.

@@ -183,6 +183,8 @@ def _ways(embedded: Embedded, config: RunConfig, method: Method, every: Processe
 
 
 def _told(way: Way, own: Way) -> str:
+    if way.silhouette == own.silhouette:  # It began with the method's own groups.
+        return f"grouped by {way.name}"
     return f"grouped by {way.name}; silhouette {way.silhouette:.3f} against {own.silhouette:.3f} by {own.name}"
 
 
