@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from coterie.cluster.mixture import gaussian_mixture
-from coterie.cluster.tied import refined, tied_mixtures
+from coterie.cluster.tied import mixture_of, refined, tied_mixtures
 
 
 def sticks(count: int, *, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,3 +60,13 @@ def test_points_alike_or_few_are_no_trouble(points: torch.Tensor) -> None:
     assert found.means.isfinite().all()
     unfit = tied_mixtures(points, 4, reg_covar=0.0, generator=torch.Generator().manual_seed(0))
     assert not unfit.log_likelihood.isnan().any()
+
+
+def test_the_mixture_of_known_groups_is_linear_discriminant_analysis() -> None:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(3, size=200)
+    points = draw.normal(size=(200, 4)) @ draw.normal(size=(4, 4)) + 2 * np.eye(3, 4)[labels] + 5
+    found = mixture_of(torch.from_numpy(points), torch.from_numpy(labels), 3, reg_covar=0.0)
+    slopes, intercepts = (part[0].numpy() for part in found.linear())
+    expected = LinearDiscriminantAnalysis(solver="lsqr").fit(points, labels)
+    np.testing.assert_allclose(softmax(points @ slopes + intercepts, axis=1), expected.predict_proba(points), atol=1e-9)

@@ -4,7 +4,7 @@ Embeddings vary in much that neighbours differ by as well. Whitened by that (`fi
 that groups differ in, and there k-means and a mixture with one covariance look for groups: k-means wants round groups
 of equal size, the mixture lets them be long and unequal but follows its likelihood, also where it leads astray. The
 silhouette, which none of them follows, decides between them and the method's own groups. Then the surest of each group
-teach the others by the graph of neighbours (`self_labelled`), and a linear rule learns what came of it.
+teach the others by the graph of neighbours (`self_labelled`), and a mixture with one covariance learns what came of it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from torch.nn import functional as F
 
 from coterie.cluster.groups import by_size
 from coterie.cluster.kmeans import Metric, kmeans
-from coterie.cluster.linear import logistic
-from coterie.cluster.rules import Rule
+from coterie.cluster.rules import Rule, nearest
 from coterie.cluster.selflabelling import self_labelled
 from coterie.cluster.silhouette import silhouette
-from coterie.cluster.tied import refined, tied_mixtures
+from coterie.cluster.tied import TiedMixtures, mixture_of, refined, tied_mixtures
 from coterie.cluster.whitening import Whitening, fit_whitening
 from coterie.errors import CoterieError
 from coterie.processes import ALONE, Processes
 
 # Points that axes are found from and that mixtures are refined beyond, and those the silhouette looks at.
 _SAMPLE, _JUDGED = 20_000, 3400
-# Axes by groups.
-_WIDTH = 1.5
+# Axes by groups: of those among which groups are looked for, and of those by which they are told apart once known.
+_WIDTH, _WIDER = 1.5, 3.0
 # Restarts of k-means and of mixtures.
 _ROUNDS, _RESTARTS = 20, 16
 # Judged points a group with which a silhouette means something; also bounds the work by the number of groups.
@@ -86,9 +85,10 @@ def choose_way(
     if metric != "cosine" or len(judged) < _EACH * n_clusters:
         return own, own
     try:
-        seen = fit_whitening(sample, math.ceil(_WIDTH * n_clusters))
+        wider = fit_whitening(sample, math.ceil(_WIDER * n_clusters))
     except CoterieError:  # They are all alike.
         return own, own
+    seen = replace(wider, axes=wider.axes[:, : math.ceil(_WIDTH * n_clusters)])
     places = seen(judged)
     judge = _Judge(judged, 1 - places @ places.T, own.labels[drawn[:_JUDGED]], total, n_clusters)
     own = replace(own, silhouette=judge.silhouette(own.labels[drawn[:_JUDGED]]))
@@ -99,7 +99,8 @@ def choose_way(
     best = max(ways, key=lambda way: way.silhouette or 0.0, default=own)
     if not mixture:
         begun = own.labels[drawn[:_SAMPLE]] if best.rule is None else best.rule.labels(sample)
-        taught = _taught(sample, seen, begun, n_clusters)
+        found = self_labelled(F.normalize(sample, dim=1).cpu(), seen(sample).cpu(), begun.cpu(), n_clusters)
+        taught = _ruled(wider, mixture_of(wider(sample), found.to(sample.device), n_clusters))
         if judge.allows(taught):
             best = replace(best, name=f"{best.name}, self-labelled", rule=taught)
     return (own if best.rule is None else _numbered(embeddings, best, best.rule, n_clusters, group)), own
@@ -125,14 +126,6 @@ class _Judge:
         return float(labels.bincount(minlength=self._n_clusters).min()) / len(labels)
 
 
-def _taught(sample: Tensor, seen: Whitening, labels: Tensor, n_clusters: int) -> Rule:
-    """The rule that gives most of a sample (n, d) the groups that its surest teach it, from labels (n,) it has."""
-    units, places = F.normalize(sample, dim=1).cpu(), seen(sample).double().cpu()
-    found = self_labelled(units, places, labels.cpu(), n_clusters)
-    slopes, intercepts = (part.to(seen.axes) for part in logistic(places, found, n_clusters))
-    return _seen(seen, slopes, intercepts)
-
-
 def _rules(
     places: Tensor, total: int, seen: Whitening, n_clusters: int, mixture: bool, least: float,
     draw: torch.Generator, group: Processes,
@@ -141,7 +134,7 @@ def _rules(
     axes_named = f"{places.shape[1]} {'axis' if places.shape[1] == 1 else 'axes'}"
     if not mixture:
         centers = kmeans(places, n_clusters, metric="cosine", n_init=_ROUNDS, generator=draw, group=group).centers
-        yield f"k-means on {axes_named}", _seen(seen, centers.T, torch.zeros_like(centers[:, 0]))
+        yield f"k-means on {axes_named}", replace(nearest(centers, "cosine"), origin=seen.center, axes=seen.axes)
     restarts = max(1, min(_RESTARTS, _WORK // (min(total, _SAMPLE) * n_clusters * places.shape[1])))
     found = tied_mixtures(places, n_clusters, n_init=restarts, generator=draw, group=group)
     if not bool(found.log_likelihood[0].isfinite()):
@@ -152,11 +145,12 @@ def _rules(
         on_all = refined(places, likeliest, group=group)
         if float(on_all.weights.min()) >= least:  # One may have dwindled.
             likeliest = on_all
-    slopes, intercepts = (part[0].to(places.dtype) for part in likeliest.linear())
-    yield name, _seen(seen, slopes, intercepts)
+    yield name, _ruled(seen, likeliest)
 
 
-def _seen(seen: Whitening, slopes: Tensor, intercepts: Tensor) -> Rule:
+def _ruled(seen: Whitening, mixtures: TiedMixtures) -> Rule:
+    """The rule of the first of mixtures among axes."""
+    slopes, intercepts = (part[0].to(seen.axes) for part in mixtures.linear())
     return Rule(seen.center, slopes, intercepts, "cosine", seen.axes)
 
 

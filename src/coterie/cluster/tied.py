@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from coterie.cluster.kmeans import sampled
 from coterie.cluster.lloyd import lloyd
@@ -121,6 +122,14 @@ def refined(
     spread = group.sum(x.T @ x) / total
     begun = _moved(mixtures, -origin)
     return _moved(_iterate(x, begun, spread, max_iter=max_iter, tol=tol, reg_covar=reg_covar, group=group), origin)
+
+
+def mixture_of(points: Tensor, labels: Tensor, n_clusters: int, *, reg_covar: float = 1e-6) -> TiedMixtures:
+    """The one likeliest mixture (R = 1) of points (N, D) in known groups (N,) int64: linear discriminant analysis."""
+    origin = points.double().mean(dim=0)
+    x, members = points.double() - origin, F.one_hot(labels, n_clusters).double()
+    found = _maximise(members.sum(dim=0).unsqueeze(0), (members.T @ x).unsqueeze(0), x.T @ x / len(x), reg_covar)
+    return _moved(found, origin)
 
 
 def _moved(mixtures: TiedMixtures, by: Tensor) -> TiedMixtures:
