@@ -81,18 +81,23 @@ def _umap_hdbscan(images: Array, _: int, seed: int) -> Array:
     return found
 
 
-def _clustpy(name: str) -> Contestant:
+def _clustpy(name: str, *, convolutional: bool = False) -> Contestant:
     def compete(images: Array, clusters: int, seconds: float, seed: int) -> Timed:
         _without_torchvision()
         deep = importlib.import_module("clustpy.deep")
-        flat = _flat(images)
-        flat = (flat - flat.mean()) / flat.std()  # As its examples scale images.
+        points, options = _flat(images), {}
+        if convolutional:
+            points = _three_channels(images)
+            networks = importlib.import_module("clustpy.deep.neural_networks")
+            network = networks.ConvolutionalAutoencoder(points.shape[-1], [512, 10], random_state=seed)
+            options["neural_network"] = network  # Of which every fit takes a copy.
+        points = (points - points.mean()) / points.std()  # As its examples scale images.
 
         def fitted(pretraining: int, clustering: int) -> Timed:
             began = time.process_time()
             made = getattr(deep, name)(
-                clusters, pretrain_epochs=pretraining, clustering_epochs=clustering, random_state=seed
-            ).fit(flat)
+                clusters, pretrain_epochs=pretraining, clustering_epochs=clustering, random_state=seed, **options
+            ).fit(points)
             return made.labels_, time.process_time() - began
 
         fitted(1, 1)  # Imports and warms up.
@@ -101,6 +106,16 @@ def _clustpy(name: str) -> Contestant:
         return fitted(max(1, int(share * _PRETRAINING)), max(1, int(share * _CLUSTERING)))
 
     return compete
+
+
+def _three_channels(images: Array) -> Array:
+    """In colour, and of the next side that its residual autoencoder takes, as its example prepares USPS."""
+    from torch import from_numpy
+    from torch.nn.functional import interpolate
+
+    side = -(-images.shape[-1] // 32) * 32
+    resized: Array = interpolate(from_numpy(images).float() / 255, size=(side, side), mode="bilinear").numpy()
+    return np.ascontiguousarray(np.broadcast_to(resized, (len(images), 3, side, side)))
 
 
 def _without_torchvision() -> None:
@@ -134,4 +149,5 @@ RIVALS: dict[str, Contestant] = {
     "UMAP + k-means": _timed(_umap_kmeans),
     "UMAP + HDBSCAN": _timed(_umap_hdbscan),
     **{name: _clustpy(name) for name in ("DEC", "IDEC", "DCN", "ACeDeC", "DipEncoder")},
+    **{f"{name}, convolutional": _clustpy(name, convolutional=True) for name in ("DEC", "IDEC")},
 }
