@@ -89,8 +89,7 @@ def choose_way(
     except CoterieError:  # They are all alike.
         return own, own
     seen = replace(wider, axes=wider.axes[:, : math.ceil(_WIDTH * n_clusters)])
-    places = seen(judged)
-    judge = _Judge(judged, 1 - places @ places.T, own.labels[drawn[:_JUDGED]], total, n_clusters)
+    judge = _Judge(judged, seen, own.labels[drawn[:_JUDGED]], total, n_clusters)
     own = replace(own, silhouette=judge.silhouette(own.labels[drawn[:_JUDGED]]))
     ways = [] if mixture else [own]
     for name, rule in _rules(seen(embeddings), total, seen, n_clusters, mixture, judge.least, generator, group):
@@ -99,18 +98,18 @@ def choose_way(
     best = max(ways, key=lambda way: way.silhouette or 0.0, default=own)
     if not mixture:
         begun = own.labels[drawn[:_SAMPLE]] if best.rule is None else best.rule.labels(sample)
-        found = self_labelled(F.normalize(sample, dim=1).cpu(), seen(sample).cpu(), begun.cpu(), n_clusters)
-        taught = _ruled(wider, mixture_of(wider(sample), found.to(sample.device), n_clusters))
+        taught = _taught(sample, seen, wider, begun, n_clusters)
         if judge.allows(taught):
             best = replace(best, name=f"{best.name}, self-labelled", rule=taught)
     return (own if best.rule is None else _numbered(embeddings, best, best.rule, n_clusters, group)), own
 
 
 class _Judge:
-    """What ways to group are compared by: some embeddings (n, d), and how far they lie apart (n, n)."""
+    """What ways to group are compared by: some embeddings (n, d), and how far they lie apart as they are seen."""
 
-    def __init__(self, judged: Tensor, distances: Tensor, own: Tensor, total: int, n_clusters: int) -> None:
-        self._judged, self._distances, self._n_clusters = judged, distances, n_clusters
+    def __init__(self, judged: Tensor, seen: Whitening, own: Tensor, total: int, n_clusters: int) -> None:
+        places = seen(judged)
+        self._judged, self._distances, self._n_clusters = judged, 1 - places @ places.T, n_clusters
         # A few strays that make a group of their own have a fine silhouette.
         self.least = max(1 / total, min(self._smallest(own), _LEAST / n_clusters))
 
@@ -146,6 +145,12 @@ def _rules(
         if float(on_all.weights.min()) >= least:  # One may have dwindled.
             likeliest = on_all
     yield name, _ruled(seen, likeliest)
+
+
+def _taught(sample: Tensor, seen: Whitening, wider: Whitening, begun: Tensor, n_clusters: int) -> Rule:
+    """What a mixture on wider axes learns of a sample (n, d) that its surest taught, from groups (n,) to begin with."""
+    found = self_labelled(F.normalize(sample, dim=1).cpu(), seen(sample).cpu(), begun.cpu(), n_clusters)
+    return _ruled(wider, mixture_of(wider(sample), found.to(sample.device), n_clusters))
 
 
 def _ruled(seen: Whitening, mixtures: TiedMixtures) -> Rule:
