@@ -100,7 +100,8 @@ class RunConfig:
         deterministic: the same result every time also on an accelerator.
         compiled: the encoder goes through torch's compiler.
         groups: how they are found in what was learnt: "own" by the method's own head or else by k-means, as the papers
-            do; "mixture" by a mixture of Gaussians with one covariance; "auto" by whichever leaves them further apart.
+            do; "mixture" by a mixture of Gaussians with one covariance; "auto" by whichever leaves them further apart,
+            and then by what the surest of each group teach the others.
         words: that a CLIP may suggest as names of groups; none for those of ImageNet's classes.
         labels: the table of names that a person gave to some of the images, which the run keeps; empty for none.
     """
