@@ -33,6 +33,8 @@ _SAMPLE, _JUDGED = 20_000, 3400
 _WIDTH, _WIDER = 1.5, 3.0
 # Restarts of k-means and of mixtures.
 _ROUNDS, _RESTARTS = 20, 16
+# Restarts of mixtures are told apart by their silhouette, too, where their likelihoods differ by no more.
+_TIED = 0.03
 # Judged points a group with which a silhouette means something; also bounds the work by the number of groups.
 _EACH = 16
 # Points × groups × axes × restarts of one pass: more groups get fewer restarts.
@@ -136,15 +138,15 @@ def _rules(
         yield f"k-means on {axes_named}", replace(nearest(centers, "cosine"), origin=seen.center, axes=seen.axes)
     restarts = max(1, min(_RESTARTS, _WORK // (min(total, _SAMPLE) * n_clusters * places.shape[1])))
     found = tied_mixtures(places, n_clusters, n_init=restarts, generator=draw, group=group)
-    if not bool(found.log_likelihood[0].isfinite()):
-        return
-    likeliest = found.of(torch.tensor([0], device=places.device))
-    name = f"a mixture with one covariance on {axes_named}"
-    if total > _SAMPLE:
-        on_all = refined(places, likeliest, group=group)
-        if float(on_all.weights.min()) >= least:  # One may have dwindled.
-            likeliest = on_all
-    yield name, _ruled(seen, likeliest)
+    height = found.log_likelihood
+    found = found.of((height.isfinite() & (height >= height[0] - (0 if mixture else _TIED))).nonzero().squeeze(1))
+    if mixture:  # It stays as it is; of others the silhouette asks no more than a sample shows.
+        found = found.of(torch.arange(len(found), device=places.device)[:1])
+        on_all = refined(places, found, group=group) if len(found) and total > _SAMPLE else found
+        if len(on_all) and float(on_all.weights.min()) >= least:  # One may have dwindled.
+            found = on_all
+    for place in torch.arange(len(found), device=places.device).unsqueeze(1):
+        yield f"a mixture with one covariance on {axes_named}", _ruled(seen, found.of(place))
 
 
 def _taught(sample: Tensor, seen: Whitening, wider: Whitening, begun: Tensor, n_clusters: int) -> Rule:
