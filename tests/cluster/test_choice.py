@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
 
+from coterie.cluster import choice
 from coterie.cluster.choice import Way, choose_way
 from coterie.cluster.groups import by_size
 from coterie.cluster.kmeans import Metric, kmeans
+from coterie.cluster.tied import TiedMixtures
 
 
 def own_way(points: torch.Tensor, n_clusters: int, metric: Metric) -> Way:
@@ -88,3 +92,28 @@ def test_few_alike_and_flat_points_are_grouped_all_the_same(
         way, _ = chosen(points, n_clusters, metric, mixture=mixture)
         assert way.labels.shape == (len(points),)
         assert way.rule is None or torch.equal(way.rule.labels(points), way.labels)
+
+
+@pytest.mark.parametrize(("behind", "kept"), [(0.01, 2), (0.1, 1)])
+def test_mixtures_of_nearly_one_likelihood_are_all_looked_at(
+    behind: float, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, labels = side_by_side()
+    real = choice.tied_mixtures
+
+    def close(*arguments: Any, **options: Any) -> TiedMixtures:
+        found = real(*arguments, **options).of(torch.tensor([0, 0]))
+        found.log_likelihood[1] -= behind
+        return found
+
+    monkeypatch.setattr(choice, "tied_mixtures", close)
+    looked_at: list[int] = []
+    silhouette = choice.silhouette
+
+    def counting(*given: Any) -> float:
+        looked_at.append(1)
+        return silhouette(*given)
+
+    monkeypatch.setattr(choice, "silhouette", counting)
+    assert agreement(chosen(points, 2)[0].labels, labels) > 0.99
+    assert len(looked_at) == 2 + kept  # Beside the own way and k-means.
