@@ -53,13 +53,27 @@ def test_the_surest_seven_tenths_of_each_group_teach() -> None:
     assert sure.tolist() == [True] * 7 + [False] * 3 + [True, True]
 
 
-def test_what_nothing_reaches_stays() -> None:
+def islands(*sizes: int) -> tuple[Tensor, Tensor]:
+    """Tight groups of more points than one asks for neighbours, nothing between them; and the island of each point."""
     draw = torch.Generator().manual_seed(0)
-    islands = torch.eye(3, dtype=torch.float64)[torch.arange(90) // 30]
-    points = F.normalize(islands + 0.01 * torch.randn(90, 3, generator=draw, dtype=torch.float64), dim=1)
-    labels = torch.arange(90) // 30
-    assert torch.equal(self_labelled(points, places_of(points), labels, 3), labels)
-    assert torch.equal(self_labelled(points, places_of(points), labels, 5), labels)  # Two groups have nobody.
+    labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    noise = 0.01 * torch.randn(len(labels), len(sizes), generator=draw, dtype=torch.float64)
+    return F.normalize(torch.eye(len(sizes), dtype=torch.float64)[labels] + noise, dim=1), labels
+
+
+def test_what_nothing_reaches_stays() -> None:
+    points, island = islands(30, 40, 17)
+    labels = island.clamp(max=1)  # The third island is the unsure part of the second's group: nobody on it teaches.
+    places = points @ torch.tensor([[1, 0], [0, 1], [0.6, 0.8]], dtype=torch.float64)
+    places = F.normalize(places, dim=1)
+    sure = _surest(places, labels, F.one_hot(labels, 2).double())
+    assert not sure[island == 2].any()
+    assert torch.equal(self_labelled(points, places, labels, 2), labels)
+
+
+def test_groups_without_anybody_stay_empty() -> None:
+    points, labels = islands(30, 30, 30)
+    assert torch.equal(self_labelled(points, places_of(points), labels, 5), labels)
 
 
 @pytest.mark.parametrize("count", [2, 15])

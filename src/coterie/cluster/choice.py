@@ -91,15 +91,16 @@ def choose_way(
     except CoterieError:  # They are all alike.
         return own, own
     seen = replace(wider, axes=wider.axes[:, : math.ceil(_WIDTH * n_clusters)])
-    judge = _Judge(judged, seen, own.labels[drawn[:_JUDGED]], total, n_clusters)
-    own = replace(own, silhouette=judge.silhouette(own.labels[drawn[:_JUDGED]]))
+    labels = own.labels[drawn]
+    judge = _Judge(judged, seen, labels[:_JUDGED], total, n_clusters)
+    own = replace(own, silhouette=judge.silhouette(labels[:_JUDGED]))
     ways = [] if mixture else [own]
     for name, rule in _rules(seen(embeddings), total, seen, n_clusters, mixture, judge.least, generator, group):
         if judge.allows(rule):
             ways.append(Way(name, own.labels, rule, judge.silhouette(rule.labels(judged))))
     best = max(ways, key=lambda way: way.silhouette or 0.0, default=own)
     if not mixture:
-        begun = own.labels[drawn[:_SAMPLE]] if best.rule is None else best.rule.labels(sample)
+        begun = labels[:_SAMPLE] if best.rule is None else best.rule.labels(sample)
         taught = _taught(sample, seen, wider, begun, n_clusters)
         if judge.allows(taught):
             best = replace(best, name=f"{best.name}, self-labelled", rule=taught)
