@@ -70,9 +70,17 @@ def test_the_rule(tmp_path: Path) -> None:
         assert chosen(photos, **asked) == (asked.get("method", "simclr"), "convnet-small"), asked
     assert chosen(saved(tmp_path / "drawings", 120, flat=True)) == ("simclr", "convnet-small")
     assert chosen(saved(tmp_path / "small", 64)) == ("simclr", "convnet-small")
-    notes: list[str] = []
-    plan(Request(str(tmp_path / "drawings"), 2, device="cpu"), note=notes.append)
-    assert any("photographs on a plain ground" in note for note in notes)
+
+    def told(source: Path) -> str:
+        notes: list[str] = []
+        plan(Request(str(source), 2, device="cpu"), note=notes.append)
+        return "\n".join(notes)
+
+    assert "look like drawings" in told(tmp_path / "drawings")
+    assert f"are small, and are learnt from; should they be photographs: --method kmeans --backbone {BEST[0]}" in told(
+        tmp_path / "small"
+    )
+    assert "learnt from" not in told(saved(tmp_path / "icons", 64, flat=True)) + told(saved(tmp_path / "tiny", 24))
     grey = open_source(np.zeros((4, 120, 120), np.uint8)).outline()
     assert not grey.photographs
 

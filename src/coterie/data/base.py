@@ -22,6 +22,10 @@ Pixels = npt.NDArray[np.uint8]
 _FLATNESS, _SPREAD = 16, 4
 # As many are looked at for anything else.
 LOOKED_AT = 64
+# Photographs from this side on, in pixels, are certainly worth a network's look, and from the other on perhaps.
+LARGE, _SMALL = 96, 32
+# Drawings are as flat.
+_FLAT = 0.15
 
 
 class Unreadable(Exception):
@@ -61,12 +65,13 @@ class Outline:
     @property
     def photographs(self) -> bool:
         """Whether these are colour photographs by all that is known: coloured, not small, and hardly flat anywhere."""
-        return self.coloured_and_large and self.flat < 0.15
+        return self.perhaps_photographs and self.side >= LARGE and self.flat < _FLAT
 
     @property
-    def coloured_and_large(self) -> bool:
-        """Whether these could be photographs or drawings worth looking at closely."""
-        return not self.grey and self.side >= 96 and not self.bands
+    def perhaps_photographs(self) -> bool:
+        """Whether a person might know these to be photographs, of a plain ground or small."""
+        least = LARGE if self.flat >= _FLAT else _SMALL
+        return not self.grey and self.side >= least and not self.bands
 
 
 class Source(Protocol):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from coterie.config import flat, plain, read
-from coterie.data.base import Outline, Source
+from coterie.data.base import LARGE, Outline, Source
 from coterie.data.feeding.features import Features
 from coterie.data.sources import open_source
 from coterie.data.sources.naming import full_name
@@ -177,14 +177,14 @@ def _by_default(decided: Plan) -> Layer:
 
 def _looking(said: Told, outline: Outline, note: Callable[[str], None]) -> Told:
     """What was told, with the best backbone at hand where the images are photographs."""
-    if not outline.coloured_and_large or (at_hand := best_at_hand(note)) is None:
+    if not outline.perhaps_photographs or (at_hand := best_at_hand(note)) is None:
         return said
     if outline.photographs:
         return said.looking_at_photographs(at_hand)
-    note(
-        "these look like drawings, and are learnt from; should they be photographs on a plain ground: "
-        f"--method kmeans --backbone {at_hand}"
-    )
+    seem, be = "are small", "photographs"
+    if outline.side >= LARGE:
+        seem, be = "look like drawings", "photographs on a plain ground"
+    note(f"these {seem}, and are learnt from; should they be {be}: --method kmeans --backbone {at_hand}")
     return said
 
 
