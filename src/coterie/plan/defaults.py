@@ -121,19 +121,28 @@ def default_batch_size(count: int, *, gpu: bool, pretrained: bool = False) -> in
     return max(32, min(largest, 1 << (count // 8).bit_length()))
 
 
-def default_augmentation(side: int, *, grey: bool, colours: bool = True) -> dict[str, Any]:
-    """Drawings and characters are warped and never flipped; photographs are cropped, flipped and recoloured.
+def default_augmentation(side: int, outline: Outline) -> dict[str, Any]:
+    """Drawings and characters are warped; photographs are cropped and recoloured.
 
-    Channels that are no `colours` keep what they are to each other; and what a microscope sees has no upper side.
+    What comes mirrored is flipped; where that is not known, photographs are. Channels that are no colours keep what
+    they are to each other; and what a microscope sees has no upper side.
     """
-    if not colours:
+    flip = {} if outline.mirrored is None else {"flip": 0.5 if outline.mirrored else 0.0}
+    if outline.bands:
         return {"saturation": 0.0, "hue": 0.0, "grey": 0.0, "vertical_flip": 0.5}
-    if side <= 16 or (grey and side <= 32):
+    if side <= 16 or (outline.grey and side <= 32):
         return {
             "crop": [0.6, 1.0], "crop_ratio": [0.8, 1.25], "flip": 0.0, "rotation": 18.0, "zoom": 0.1, "shear": 15.0,
             "shift": 0.06, "jitter": 1.0, "brightness": 0.0, "contrast": 0.4, "saturation": 0.0, "hue": 0.0,
-            "grey": 0.0, "gamma": 0.5, "noise": 0.06,
+            "grey": 0.0, "gamma": 0.5, "noise": 0.06, **flip,
         }  # fmt: skip
-    if grey:
-        return {"saturation": 0.0, "hue": 0.0, "grey": 0.0}
-    return {}
+    if outline.grey:
+        return {"saturation": 0.0, "hue": 0.0, "grey": 0.0, **flip}
+    return flip
+
+
+def why_flipped(outline: Outline) -> dict[str, str]:
+    """The origin of the setting that says whether images are flipped, where they themselves told."""
+    if outline.mirrored is None or outline.bands:
+        return {}
+    return {"augment.flip": f"default: they {'' if outline.mirrored else 'do not '}come mirrored"}

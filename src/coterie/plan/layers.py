@@ -28,6 +28,7 @@ from coterie.plan.defaults import (
     default_train,
     enough_steps,
     short_run,
+    why_flipped,
 )
 from coterie.plan.recipes import SECTIONS, Recipe, recipe
 from coterie.plan.request import Request
@@ -196,8 +197,7 @@ def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
     pretrained = is_pretrained(str(said.get("backbone", "")))
     side = default_side(outline.side, gpu=gpu)
     # Small images that are enlarged for a backbone are still augmented as what they are.
-    wanted = said.get("data.side")
-    seen = wanted if isinstance(wanted, int) and not pretrained else side
+    seen = wanted if isinstance(wanted := said.get("data.side"), int) and not pretrained else side
     own = "resnet18-small" if gpu and seen > 16 else "convnet-small"
     values: dict[str, Any] = {"backbone": NO_BACKBONE if on_features else own, "data.side": side}
     values["train.embed_batch"] = embedding_batch(seen, gpu=gpu)
@@ -206,9 +206,9 @@ def _of_images(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
     if outline.bands:
         values["data.ranges"] = list(outline.ranges)
     if not said.recipe.origin:
-        values |= _named("augment", default_augmentation(seen, grey=outline.grey, colours=not outline.bands))
-    images = f"{'grey ' if outline.grey else ''}images of {outline.side} pixels"
-    return (Layer(f"default: {images}" if outline.side else "default: features", values),)
+        values |= _named("augment", default_augmentation(seen, outline))
+    images = f"{'grey ' if outline.grey else ''}images of {outline.side} pixels" if outline.side else "features"
+    return (Layer(f"default: {images}", values, why_flipped(outline)),)
 
 
 def _of_method(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, ...]:

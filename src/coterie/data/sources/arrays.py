@@ -63,7 +63,8 @@ class ArraySource(OneByOne):
         self.skipped: list[Skipped] = []
 
     def outline(self) -> Outline:
-        return outlined(len(self._images), [min(self._images.shape[1:3])], looked_at(self, len(self._images)))
+        sides = [min(self._images.shape[1:3])]
+        return outlined(len(self._images), sides, looked_at(self, len(self._images), sides))
 
     def identity(self) -> str | None:
         return self._identity

@@ -53,7 +53,7 @@ class ChannelSource(OneByOne):
 
     def outline(self) -> Outline:
         sides = [min(values.shape[:2]) for values in self._some()]
-        found = outlined(len(self.keys), sides, looked_at(self, len(self.keys)))
+        found = outlined(len(self.keys), sides, looked_at(self, len(self.keys), sides))
         return replace(found, grey=self.bands == 1, bands=self.bands, ranges=self.ranges)
 
     def identity(self) -> str | None:

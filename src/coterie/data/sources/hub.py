@@ -71,7 +71,7 @@ class HubSource(OneByOne):
         step = max(1, len(self.keys) // 200)
         sides = [side for place in range(0, len(self.keys), step) if (side := self._short_side(place)) is not None]
         ranges = map(self._range, range(0, len(self.keys), max(1, len(self.keys) // LOOKED_AT)))
-        return outlined(len(self.keys), sides, looked_at(self, len(self.keys)), ranges)
+        return outlined(len(self.keys), sides, looked_at(self, len(self.keys), sides), ranges)
 
     def identity(self) -> str | None:
         return self._identity

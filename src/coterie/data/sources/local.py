@@ -77,7 +77,7 @@ class FolderSource(OneByOne):
                 "where pages are channels: --channels all"
             )
         ranges = map(stored_range, self._paths[:: max(1, len(self._paths) // LOOKED_AT)])
-        return outlined(len(self._paths), sides, looked_at(self, len(self._paths)), ranges)
+        return outlined(len(self._paths), sides, looked_at(self, len(self._paths), sides), ranges)
 
     def identity(self) -> str | None:
         files = hashlib.blake2b(digest_size=16)
