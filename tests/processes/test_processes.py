@@ -231,7 +231,11 @@ def test_who_does_not_come_is_named_and_a_signal_is_heard(
     monkeypatch.setenv("RANK", "1")
     # Longer than torch's store needs to find that nobody is there, of which it would print its frames of C++.
     interrupt = threading.Timer(1.5, signal.raise_signal, (signal.SIGINT,))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background jobs ignore it.
     interrupt.start()
-    with pytest.raises(KeyboardInterrupt), launch.joined():
-        pass
+    try:
+        with pytest.raises(KeyboardInterrupt), launch.joined():
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capfd.readouterr().err.count("\n") == 1
