@@ -55,8 +55,8 @@ def test_what_comes_mirrored_is_flipped() -> None:
     assert flips(either[:100]) == (0.0, "default: grey images of 28 pixels")  # Too few to tell.
     assert flips(either, settings=("augment.flip=0.2",)) == (0.2, "you")
     assert mirrored_farther([np.zeros((32, 32, 3), np.uint8)] * 128) == 0.5
-    twice = np.repeat(either[:70], 3, axis=0)  # Whose nearest others are copies.
-    assert flips(twice)[0] == 0.5
+    thrice = np.repeat(either[:70], 3, axis=0)  # Whose nearest others are copies.
+    assert flips(thrice)[0] == 0.5
 
 
 def test_the_method_follows_the_data_unless_somebody_names_one() -> None:

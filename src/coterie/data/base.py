@@ -55,7 +55,8 @@ class Outline:
         scale: black and white of images of more than eight bits, by all that were looked at; empty where none are.
         bands: channels of an image that are no colours; 0 where they are.
         ranges: black and white of each of these in turn.
-        mirrored: whether mirror images are as near to the others as the images are; None where that is not known.
+        mirrored: whether mirror images are as near to the others as the images are; None where that is not known
+            or channels are no colours.
     """
 
     count: int

@@ -127,9 +127,9 @@ def default_augmentation(side: int, outline: Outline) -> dict[str, Any]:
     What comes mirrored is flipped; where that is not known, photographs are. Channels that are no colours keep what
     they are to each other; and what a microscope sees has no upper side.
     """
-    flip = {} if outline.mirrored is None else {"flip": 0.5 if outline.mirrored else 0.0}
     if outline.bands:
         return {"saturation": 0.0, "hue": 0.0, "grey": 0.0, "vertical_flip": 0.5}
+    flip = {} if outline.mirrored is None else {"flip": 0.5 if outline.mirrored else 0.0}
     if side <= 16 or (outline.grey and side <= 32):
         return {
             "crop": [0.6, 1.0], "crop_ratio": [0.8, 1.25], "flip": 0.0, "rotation": 18.0, "zoom": 0.1, "shear": 15.0,
@@ -143,6 +143,6 @@ def default_augmentation(side: int, outline: Outline) -> dict[str, Any]:
 
 def why_flipped(outline: Outline) -> dict[str, str]:
     """The origin of the setting that says whether images are flipped, where they themselves told."""
-    if outline.mirrored is None or outline.bands:
+    if outline.mirrored is None:
         return {}
     return {"augment.flip": f"default: they {'' if outline.mirrored else 'do not '}come mirrored"}

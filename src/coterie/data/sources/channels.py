@@ -54,7 +54,7 @@ class ChannelSource(OneByOne):
     def outline(self) -> Outline:
         sides = [min(values.shape[:2]) for values in self._some()]
         found = outlined(len(self.keys), sides, looked_at(self, len(self.keys), sides))
-        return replace(found, grey=self.bands == 1, bands=self.bands, ranges=self.ranges)
+        return replace(found, grey=self.bands == 1, bands=self.bands, ranges=self.ranges, mirrored=None)
 
     def identity(self) -> str | None:
         of_files = self._source.identity()
