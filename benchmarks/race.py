@@ -121,10 +121,12 @@ def _coterie(method: str) -> Contestant:
             return labels, time.process_time() - began
 
         def tried() -> tuple[float, float]:
-            """Seconds of an epoch, and of the rest. Of the least of two: what else the machine does only ever adds."""
+            """Seconds of an epoch, and of the rest."""
             fitted(1)  # Imports and warms up.
-            once, more = (min(fitted(epochs)[1] for _ in range(2)) for epochs in (1, 5))
-            return max((more - once) / 4, 0.02 * more), once
+            once = fitted(1)[1]
+            longer = 1 + max(1, min(4, int(60 / once)))  # Short epochs are told apart from noise by more of them.
+            more = fitted(longer)[1]
+            return max((more - once) / (longer - 1), more / (10 * longer)), once
 
         epoch, rest = paces[images.shape] = paces.get(images.shape) or tried()
         return fitted(max(1, int((seconds - rest) / epoch)))
