@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -24,10 +25,11 @@ class Outer:
     flag: bool = False
     inner: Inner = field(default_factory=Inner)
     many: tuple[int, ...] = ()
+    kind: Literal["few", "some", "many"] = "few"
 
 
 def test_reads_what_plain_wrote() -> None:
-    outer = Outer("a", 5, True, Inner(0.5, (1.0, 2.0)), (1, 2, 3))
+    outer = Outer("a", 5, True, Inner(0.5, (1.0, 2.0)), (1, 2, 3), "some")
     assert read(Outer, plain(outer)) == outer
 
 
@@ -51,6 +53,8 @@ def test_numbers_in_strings_are_what_yaml_makes_of_1e_minus_3() -> None:
         ({"name": "a", "inner": {"pair": [1]}}, "'inner.pair' wants 2 values"),
         ({"name": "a", "many": "12"}, "'many' wants a list"),
         ({"name": "a", "inner": 3}, "inner: expected options"),
+        ({"name": "a", "kind": "all"}, "'kind' wants few, some or many, got 'all'"),
+        ({"name": "a", "kind": ["few"]}, "'kind' wants few, some or many, got"),
     ],
 )
 def test_what_does_not_fit_is_named(values: dict, message: str) -> None:

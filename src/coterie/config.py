@@ -8,7 +8,7 @@ import os
 import reprlib
 import types
 from collections.abc import Mapping
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from coterie.errors import UsageError, unknown
 
@@ -102,6 +102,11 @@ def coerce(value: Any, hint: Any, *, where: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         return coerce(value, next(kind for kind in arguments if kind is not type(None)), where=where)
+    if origin is Literal:
+        if value not in arguments:
+            *first, last = map(str, arguments)
+            raise _wrong(value, f"{', '.join(first)} or {last}", where)
+        return value
     if origin is tuple:
         return _coerce_tuple(value, arguments, where)
     if dataclasses.is_dataclass(hint):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -21,7 +21,6 @@ from coterie.untrusted import read_yaml
 # Raised when the meaning of a run folder's files changes.
 FORMAT = 2
 NO_BACKBONE = "none"
-GROUPS = ("auto", "own", "mixture")
 # The options of the data section that say how a source is read.
 READING = ("labels_from_folders", "subset", "image_column", "label_column", "channels", "ranges")
 # Means and deviations of the channels as the field states them; CIFAR's deviations are means over images.
@@ -118,7 +117,7 @@ class RunConfig:
     precision: str
     deterministic: bool = False
     compiled: bool = False
-    groups: str = "auto"
+    groups: Literal["auto", "own", "mixture"] = "auto"
     words: tuple[str, ...] = ()
     labels: str = ""
 
@@ -126,8 +125,6 @@ class RunConfig:
         if self.clusters < 2:
             raise UsageError(f"-k: ask for at least 2 clusters, not {self.clusters}")
         self._check_backbone()
-        if self.groups not in GROUPS:
-            raise unknown("groups", self.groups, GROUPS)
         if len(self.words) == 1:
             raise UsageError("--words: one word fits every image as well as any other: give some more")
         if self.seed < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from coterie.errors import UsageError
 
@@ -32,9 +33,9 @@ class TrainConfig:
     warmup_epochs: int = 50
     batch_size: int = 256
     accumulate: int = 1
-    optimizer: str = "sgd"
+    optimizer: Literal["sgd", "lars", "adam", "adamw"] = "sgd"
     learning_rate: float = 0.05
-    schedule: str = "cosine"
+    schedule: Literal["cosine", "constant"] = "cosine"
     backbone_rate: float = 1.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
@@ -42,10 +43,6 @@ class TrainConfig:
     attraction: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.optimizer not in ("sgd", "lars", "adam", "adamw"):
-            raise UsageError(f"option 'train.optimizer' is sgd, lars, adam or adamw, not '{self.optimizer}'")
-        if self.schedule not in ("cosine", "constant"):
-            raise UsageError(f"option 'train.schedule' is cosine or constant, not '{self.schedule}'")
         for name, least in (("epochs", 0), ("batch_size", 1), ("accumulate", 1), ("embed_batch", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"option 'train.{name}' must be at least {least}, got {getattr(self, name)}")
