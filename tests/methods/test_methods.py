@@ -275,8 +275,6 @@ def test_propos_takes_responsibilities_as_soft_pseudo_labels() -> None:
     method.soft_labels = None
     method.queue.index.fill_(-1)
     torch.testing.assert_close(certain, method.losses(views(), given)["scattering"])
-    with pytest.raises(UsageError, match="kmeans or mixture"):
-        build("propos", estep="gmm")
 
 
 def test_lnscc_starts_its_centers_in_the_order_of_the_wanted_proportions() -> None:

@@ -23,8 +23,10 @@ from coterie.data.feeding.loader import ImageFeed
 from coterie.data.reading.store import Store
 from coterie.launch import joined
 from coterie.methods import build_method, method_type
+from coterie.methods.base import EStep
 from coterie.processes import processes
 from coterie.runs.model import embed_rows
+from coterie.train import estep
 from coterie.train.config import TrainConfig
 from coterie.train.loop import Epoch, Loop
 from coterie.train.runtime import choose_runtime
@@ -150,9 +152,13 @@ def grouped(metric: Metric) -> dict[str, Any]:
     )  # fmt: skip
     fitted = groups.fit_groups(part, features, way.labels, 3, metric=metric, rule=way.rule, group=every)
     grouping = fitted.assign(part, features).gathered(every)
+    asked = EStep((3,), model="choice", metric=metric)
+    pseudo = estep.cluster(part, len(points), 3, asked, torch.Generator().manual_seed(0))
     handed = [piece.tolist() for piece in every.pieces(part)]
     return {
         "way": way.name,
+        "pseudo_labels": pseudo.labels.tolist(),
+        "prototypes": pseudo.centers.tolist(),
         "clusters": grouping.clusters.tolist(),
         "confidence": grouping.confidence.tolist(),
         "outlier_score": grouping.outlier_score.tolist(),

@@ -77,7 +77,8 @@ def test_groups_over_shards_equal_those_of_the_whole(name: str, count: int, resu
     assert ("mixture" in whole["way"]) == (name == "groups cosine")
     assert all(found["handed"] for found in (whole, shared))
     assert (shared["way"], shared["clusters"]) == (whole["way"], whole["clusters"])
-    for figure in ("confidence", "outlier_score", "concentration"):
+    assert shared["pseudo_labels"] == whole["pseudo_labels"]
+    for figure in ("confidence", "outlier_score", "concentration", "prototypes"):
         np.testing.assert_allclose(shared[figure], whole[figure], atol=1e-4)
 
 

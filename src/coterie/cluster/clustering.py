@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
@@ -24,3 +25,12 @@ class Clustering(Protocol):
     def responsibilities(self) -> Tensor | None:
         """How far each point belongs to each cluster, (N, K); None where it belongs to one alone."""
         ...
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A clustering by labels (N,) alone, with the middles (K, D) of what they are given to."""
+
+    labels: Tensor
+    centers: Tensor
+    responsibilities: None = None

@@ -92,7 +92,7 @@ class Groups:
     def regrouped(self, embeddings: Tensor, labels: Tensor, n_clusters: int, rule: Rule) -> Groups:
         """The same embeddings (N, d) in other groups (N,) int64, which a rule gives them, if not all."""
         score = self.outlier_score.regrouped(torch.bincount(labels, minlength=n_clusters))
-        centers = _centers(embeddings, labels, n_clusters, self.metric)
+        centers = centers_of(embeddings, labels, n_clusters, self.metric)
         return Groups(centers, rule.to(embeddings), _concentration(embeddings, labels, rule.to(embeddings)), score)
 
     def table(self, embeddings: Tensor, labels: Tensor, told: Tensor, outlier_score: Tensor) -> Grouping:
@@ -128,15 +128,15 @@ def fit_groups(
         by_head: the method's own head gave them.
         group: processes of which each has the rows `group.share(N)` of embeddings and features, and all labels.
     """
-    centers = _centers(embeddings, labels, n_clusters, metric, group)
+    centers = centers_of(embeddings, labels, n_clusters, metric, group)
     rule = nearest(centers, metric) if rule is None else rule.to(embeddings)
     concentration = _concentration(embeddings, labels, rule, group)
     outlier_score = fit_outlier_score(features, labels, n_clusters, group=group)
     return Groups(centers, rule, concentration, outlier_score, by_head)
 
 
-def _centers(embeddings: Tensor, labels: Tensor, n_clusters: int, metric: Metric, group: Processes = ALONE) -> Tensor:
-    """The middle (K, d) of each group."""
+def centers_of(embeddings: Tensor, labels: Tensor, n_clusters: int, metric: Metric, group: Processes = ALONE) -> Tensor:
+    """The middle (K, d) of each group of embeddings (N, d), of which each process of the `group` has a share."""
     sums, counts = map(group.sum, totals(embeddings, labels[group.share(len(labels))], n_clusters))
     centers = (sums / counts.clamp(min=1).unsqueeze(1)).to(embeddings.dtype)
     return F.normalize(centers, dim=1) if metric == "cosine" else centers

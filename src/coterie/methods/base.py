@@ -17,17 +17,20 @@ from coterie.data.feeding.points import Feeding
 from coterie.nn.encoder import Encoder
 from coterie.schedule import Progress
 
+EStepModel = Literal["kmeans", "mixture", "choice"]
+
 
 @dataclass(frozen=True)
 class EStep:
     """What a method asks of the E-step before an epoch: one clustering of the embeddings for each granularity.
 
-    By `model`, k-means or a Gaussian mixture with diagonal covariances, which also tells how surely a point belongs to
-    each component. `proportions` (K,) chooses among the restarts of k-means by the sizes wanted, see `kmeans`.
+    By `model`: k-means; a Gaussian mixture with diagonal covariances, which also tells how surely a point belongs to
+    each component; or a choice of several ways, as a run's groups are found in the end. `proportions` (K,) chooses
+    among the restarts of k-means by the sizes wanted, see `kmeans`.
     """
 
     granularities: tuple[int, ...]
-    model: Literal["kmeans", "mixture"] = "kmeans"
+    model: EStepModel = "kmeans"
     metric: Metric = "cosine"
     n_init: int = 10
     proportions: Tensor | None = None

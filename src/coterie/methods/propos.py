@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from coterie.cluster.clustering import Clustering
 from coterie.devices import precise
-from coterie.errors import UsageError
 from coterie.losses.prototypes import prototype_scattering
-from coterie.methods.base import Batch, EStep
+from coterie.methods.base import Batch, EStep, EStepModel
 from coterie.methods.byol import BYOL, BYOLConfig, Step
 from coterie.nn.encoder import Encoder
 from coterie.nn.queue import Queue
@@ -30,7 +28,8 @@ class ProPosConfig(BYOLConfig):
         temperature: τ of the prototype logits.
         resample: draw images with probability inverse to the size of their cluster.
         queue: past target embeddings that join the batch's prototypes, for many clusters; 0 for none.
-        estep: "kmeans", or "mixture" for a Gaussian mixture, whose responsibilities are soft pseudo labels.
+        estep: "kmeans"; "mixture" for a Gaussian mixture, whose responsibilities are soft pseudo labels; or "choice"
+            for groups as a run's are found in the end, see `coterie.cluster.choice`.
         n_init: restarts of the E-step's k-means.
     """
 
@@ -40,12 +39,8 @@ class ProPosConfig(BYOLConfig):
     temperature: float = 0.5
     resample: bool = False
     queue: int = 0
-    estep: str = "kmeans"
+    estep: EStepModel = "kmeans"
     n_init: int = 10
-
-    def __post_init__(self) -> None:
-        if self.estep not in ("kmeans", "mixture"):
-            raise UsageError(f"option 'options.estep' is kmeans or mixture, not '{self.estep}'")
 
 
 class ProPos(BYOL):
@@ -66,8 +61,7 @@ class ProPos(BYOL):
     def e_step(self, progress: Progress) -> EStep | None:
         if progress.warming_up:
             return None
-        model: Literal["kmeans", "mixture"] = "mixture" if self.config.estep == "mixture" else "kmeans"
-        return EStep((self.n_clusters,), model=model, n_init=self.config.n_init)
+        return EStep((self.n_clusters,), model=self.config.estep, n_init=self.config.n_init)
 
     def receive(self, embeddings: Tensor, clusterings: Sequence[Clustering]) -> None:  # noqa: ARG002
         self.pseudo_labels = clusterings[0].labels

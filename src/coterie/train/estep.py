@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from coterie.cluster.clustering import Clustering
-from coterie.cluster.kmeans import kmeans
+from coterie.cluster.choice import Way, choose_way
+from coterie.cluster.clustering import Clustering, Partition
+from coterie.cluster.groups import centers_of
+from coterie.cluster.kmeans import KMeansResult, Metric, kmeans
 from coterie.cluster.mixture import gaussian_mixture
 from coterie.data.feeding.collected import Collected
+from coterie.devices import widest
 from coterie.errors import CoterieError
 from coterie.methods.base import EStep, Method
 from coterie.processes import processes
@@ -72,12 +76,13 @@ def cluster(
 ) -> Clustering:
     """One clustering of all `total` embeddings as the method asked for it, from this process's share (n, d) of them.
 
-    Names bind k-means, but for clusters in the order of wanted proportions, which names would disturb.
+    Names bind k-means, but for clusters in the order of wanted proportions, which names would disturb; nothing better
+    is then chosen.
     """
     if asked.model == "mixture":
         embeddings = processes().gather_shares(embeddings)
         return gaussian_mixture(embeddings, n_clusters, metric=asked.metric, n_init=asked.n_init, generator=draw)
-    return kmeans(
+    found = kmeans(
         embeddings,
         n_clusters,
         metric=asked.metric,
@@ -87,3 +92,22 @@ def cluster(
         generator=draw,
         group=processes(),
     )
+    if asked.model != "choice" or named is not None:
+        return found
+    return _chosen(embeddings, found, n_clusters, asked.metric, draw)
+
+
+def _chosen(
+    embeddings: Tensor, found: KMeansResult, n_clusters: int, metric: Metric, draw: torch.Generator
+) -> Clustering:
+    """What a run's last step makes of the clusters that k-means found."""
+    device = embeddings.device
+    if widest(device) != torch.float64:  # Where a device lacks it, the CPU chooses.
+        embeddings, draw = embeddings.cpu(), torch.Generator().manual_seed(draw.initial_seed())
+    own = Way("k-means", found.labels.to(embeddings.device))
+    way, _ = choose_way(embeddings, own, n_clusters, metric=metric, generator=draw, group=processes())
+    if way.rule is None:
+        return found
+    points = F.normalize(embeddings, dim=1) if metric == "cosine" else embeddings
+    centers = centers_of(points, way.labels, n_clusters, metric, processes())
+    return Partition(way.labels.to(device), centers.to(device))
