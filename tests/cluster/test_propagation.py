@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch.distributions import MultivariateNormal
 
 from coterie.cluster.kmeans import kmeans
-from coterie.cluster.propagation import NeighbourGraph, _mixture, follow, spread, taken_over
+from coterie.cluster.propagation import NeighbourGraph, follow, spread, taken_over
 
 
 def draw(seed: int = 0) -> torch.Generator:
@@ -48,25 +47,6 @@ def test_a_point_between_two_names_believes_both_alike_and_one_beyond_reach_ever
     believed = spread(sources, NeighbourGraph(sparse(chain), sparse(chain / 2**0.5)))
     torch.testing.assert_close(believed[[1, 3]], torch.full((2, 2), 0.5, dtype=torch.float64))
     assert believed[0, 0] > 0.5 > believed[0, 1]
-
-
-def test_a_mixture_is_that_of_the_book() -> None:
-    points = torch.randn(30, 2, dtype=torch.float64, generator=draw())
-    points -= points.mean(dim=0)
-    shares = torch.rand(30, 3, dtype=torch.float64, generator=draw(1)).softmax(dim=1)
-    covariance = points.T @ points / 30
-    counts = shares.sum(dim=0)
-    means = shares.T @ points / counts.unsqueeze(1)
-    within = sum(
-        share * torch.outer(x - mean, x - mean)
-        for x, row in zip(points, shares, strict=True)
-        for mean, share in zip(means, row, strict=True)
-    )
-    expected = torch.stack(
-        [MultivariateNormal(mean, within / 30).log_prob(points) for mean in means], dim=1
-    ) + (counts / 30).log()  # fmt: skip
-    found = _mixture(points, shares, covariance)
-    torch.testing.assert_close(found.softmax(dim=1), expected.softmax(dim=1), atol=1e-4, rtol=0)
 
 
 def test_names_take_over_one_cluster_each_and_leave_the_others() -> None:

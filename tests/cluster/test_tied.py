@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from torch.distributions import MultivariateNormal
 
 from coterie.cluster.mixture import gaussian_mixture
 from coterie.cluster.tied import mixture_of, refined, tied_mixtures
@@ -66,7 +67,26 @@ def test_the_mixture_of_known_groups_is_linear_discriminant_analysis() -> None:
     draw = np.random.default_rng(0)
     labels = draw.integers(3, size=200)
     points = draw.normal(size=(200, 4)) @ draw.normal(size=(4, 4)) + 2 * np.eye(3, 4)[labels] + 5
-    found = mixture_of(torch.from_numpy(points), torch.from_numpy(labels), 3, reg_covar=0.0)
+    shares = torch.nn.functional.one_hot(torch.from_numpy(labels), 3)
+    found = mixture_of(torch.from_numpy(points), shares, reg_covar=0.0)
     slopes, intercepts = (part[0].numpy() for part in found.linear())
     expected = LinearDiscriminantAnalysis(solver="lsqr").fit(points, labels)
     np.testing.assert_allclose(softmax(points @ slopes + intercepts, axis=1), expected.predict_proba(points), atol=1e-9)
+
+
+def test_the_mixture_of_shares_is_that_of_the_book() -> None:
+    draw = torch.Generator().manual_seed(0)
+    points = torch.randn(30, 2, dtype=torch.float64, generator=draw) + 3
+    shares = torch.rand(30, 3, dtype=torch.float64, generator=draw).softmax(dim=1)
+    counts = shares.sum(dim=0)
+    means = shares.T @ points / counts.unsqueeze(1)
+    within = sum(
+        share * torch.outer(x - mean, x - mean)
+        for x, row in zip(points, shares, strict=True)
+        for mean, share in zip(means, row, strict=True)
+    )
+    expected = torch.stack(
+        [MultivariateNormal(mean, within / 30).log_prob(points) for mean in means], dim=1
+    ) + (counts / 30).log()  # fmt: skip
+    slopes, intercepts = (part[0] for part in mixture_of(points, shares, reg_covar=0.0).linear())
+    torch.testing.assert_close((points @ slopes + intercepts).softmax(dim=1), expected.softmax(dim=1))

@@ -153,7 +153,7 @@ def _rules(
 def _taught(sample: Tensor, seen: Whitening, wider: Whitening, begun: Tensor, n_clusters: int) -> Rule:
     """What a mixture on wider axes learns of a sample (n, d) that its surest taught, from groups (n,) to begin with."""
     found = self_labelled(F.normalize(sample, dim=1).cpu(), seen(sample).cpu(), begun.cpu(), n_clusters)
-    return _ruled(wider, mixture_of(wider(sample), found.to(sample.device), n_clusters))
+    return _ruled(wider, mixture_of(wider(sample), F.one_hot(found, n_clusters).to(sample.device)))
 
 
 def _ruled(seen: Whitening, mixtures: TiedMixtures) -> Rule:

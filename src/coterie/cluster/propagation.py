@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from coterie.cluster.fuzzy_graph import fuzzy_graph
 from coterie.cluster.neighbours import nearest_neighbours
+from coterie.cluster.tied import mixture_of
 
 _NEIGHBOURS = 15
 # The share of what a point believes that it has from its neighbours, and the passes after which the rest is little.
@@ -123,27 +124,16 @@ def follow(
     sources = _one_hot(told, n_clusters) + worth * begun / begun.sum(dim=0).clamp(min=1)
     believed = spread(sources, graph)
     heard = _SAID * (believed + _LEAST).log()
-    x = places - places.mean(dim=0)
-    covariance = x.T @ x / len(x)
+    # Also where points do not vary, or groups are all there is.
+    rounding = _REGULARISED * (1 + float(places.var(dim=0, correction=0).mean()))
     for _ in range(_ROUNDS):
-        before, logits = believed, heard + _mixture(x, _bound(believed, told), covariance)
+        slopes, intercepts = mixture_of(places, _bound(believed, told), reg_covar=rounding).linear()
+        before, logits = believed, heard + places @ slopes[0] + intercepts[0]
         for _ in range(_INNER):
             believed = _bound((logits + _NEAR * (graph.even @ believed)).softmax(dim=1), told)
         if float((believed - before).abs().sum(dim=1).mean()) < _RESTING:
             break
     return believed.argmax(dim=1)
-
-
-def _mixture(points: Tensor, shares: Tensor, covariance: Tensor) -> Tensor:
-    """log(w_k N(x; μ_k, Σ)) at points (N, m) of mean 0, but for what all k have alike, fitted to shares (N, K)."""
-    counts = shares.sum(dim=0).clamp(min=_LEAST)
-    means, weights = shares.T @ points / counts.unsqueeze(1), counts / counts.sum()
-    within = covariance - (means.T * weights) @ means
-    # Also where points do not vary, or groups are all there is.
-    rounding = _REGULARISED * (1 + covariance.diagonal().mean()) * torch.eye(len(covariance), dtype=points.dtype)
-    slopes = torch.linalg.solve((within + within.T) / 2 + rounding, means.T)
-    logits: Tensor = points @ slopes + weights.log() - 0.5 * (means.T * slopes).sum(dim=0)
-    return logits
 
 
 def _bound(shares: Tensor, told: Tensor) -> Tensor:

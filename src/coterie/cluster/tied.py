@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from coterie.cluster.kmeans import sampled
 from coterie.cluster.lloyd import lloyd
@@ -124,11 +123,14 @@ def refined(
     return _moved(_iterate(x, begun, spread, max_iter=max_iter, tol=tol, reg_covar=reg_covar, group=group), origin)
 
 
-def mixture_of(points: Tensor, labels: Tensor, n_clusters: int, *, reg_covar: float = 1e-6) -> TiedMixtures:
-    """The one likeliest mixture (R = 1) of points (N, D) in known groups (N,) int64: linear discriminant analysis."""
+def mixture_of(points: Tensor, shares: Tensor, *, reg_covar: float = 1e-6) -> TiedMixtures:
+    """The one likeliest mixture (R = 1) of points (N, D) whose shares (N, K) in groups are known.
+
+    Where each belongs to one alone this is linear discriminant analysis.
+    """
     origin = points.double().mean(dim=0)
-    x, members = points.double() - origin, F.one_hot(labels, n_clusters).double()
-    found = _maximise(members.sum(dim=0).unsqueeze(0), (members.T @ x).unsqueeze(0), x.T @ x / len(x), reg_covar)
+    x, shares = points.double() - origin, shares.double()
+    found = _maximise(shares.sum(dim=0).unsqueeze(0), (shares.T @ x).unsqueeze(0), x.T @ x / len(x), reg_covar)
     return _moved(found, origin)
 
 
