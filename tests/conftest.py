@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from coterie.plan import Plan
-from coterie.plan.layers import Layer
+from coterie.plan.told import Layer
 
 FIXTURES = Path(__file__).parent / "fixtures" / "parity"
 

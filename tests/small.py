@@ -12,7 +12,8 @@ from coterie.files import write_json, write_text
 from coterie.methods import learns, method_names, method_type
 from coterie.nn.pretrained import Architecture, Pretrained
 from coterie.plan import Request
-from coterie.plan.layers import lay, settle, told
+from coterie.plan.layers import lay, settle
+from coterie.plan.told import told
 from coterie.report.page import write_report
 from coterie.runs.assignments import Assignments
 from coterie.runs.config import RunConfig

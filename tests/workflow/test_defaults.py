@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from coterie.data.base import Outline
 from coterie.data.mirrors import mirrored_farther
@@ -21,6 +22,8 @@ from coterie.plan.defaults import (
 )
 from coterie.plan.recipes import recipe, recipe_names
 from coterie.plan.words import flattened, nested, parse_settings
+from coterie.runs.config import RunConfig
+from coterie.train.runtime import Runtime
 from small import settled
 
 
@@ -61,10 +64,10 @@ def test_what_comes_mirrored_is_flipped() -> None:
 
 def test_the_method_follows_the_data_unless_somebody_names_one() -> None:
     weighted = {"method": "cc", "options.cluster_weight": 0.5}
-    assert default_method(Outline(1000, 28, grey=True), gpu=False) == weighted
-    assert default_method(Outline(999, 28, grey=True), gpu=False) == {"method": "simclr"}
-    assert default_method(Outline(5000, 28, grey=False), gpu=False) == {"method": "simclr"}
-    assert default_method(Outline(5000, 28, grey=True), gpu=True) == {"method": "propos"}
+    assert default_method(Outline(1000, 28, grey=True), long=False) == weighted
+    assert default_method(Outline(999, 28, grey=True), long=False) == {"method": "simclr"}
+    assert default_method(Outline(5000, 28, grey=False), long=False) == {"method": "simclr"}
+    assert default_method(Outline(5000, 28, grey=True), long=True) == {"method": "propos"}
 
     def planned(**said: Any) -> tuple[str, float | None]:
         config = plan(Request("digits", 10, device="cpu", epochs=1, **said)).config
@@ -77,6 +80,34 @@ def test_the_method_follows_the_data_unless_somebody_names_one() -> None:
         planned(method="simclr", settings=("cluster_weight=0.2",))
     assert planned(method="simclr") == ("simclr", None)
     assert planned(recipe="digits") == ("cc", 0.3)
+
+
+def test_on_a_gpu_runs_are_short_unless_they_are_asked_to_be_as_long_as_the_papers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = Runtime(torch.device("cuda"), "bfloat16")
+    for module in ("told", "layers"):
+        monkeypatch.setattr(f"coterie.plan.{module}.choose_runtime", lambda *_: gpu)
+    many, few = Outline(60_000, 32, grey=False), Outline(2000, 32, grey=False)
+
+    def found(outline: Outline = many, **said: Any) -> RunConfig:
+        return settled(Request("photos", 10, **said), outline)
+
+    short = found()
+    assert (short.method, short.options.temperature, short.options.hidden) == ("simclr", 0.2, 1024)
+    assert (short.train.learning_rate, short.train.epochs, short.train.batch_size) == (1e-3, 166, 256)
+    assert short.backbone == "resnet18-small"
+    assert found(Outline(60_000, 28, grey=True)).method == "cc"
+    for said in ({"epochs": 1000}, {"settings": ("epochs=1000",)}, {"minutes": 90}):
+        long = found(**said)
+        assert (long.method, long.options.hidden, long.options.momentum) == ("propos", 4096, 0.996)
+        assert long.train.learning_rate == 0.05
+    assert found(few, epochs=1000).method == "simclr"
+    assert found(few, epochs=1000, method="propos").options.momentum == 0.99
+    assert found(minutes=10, method="propos").train.learning_rate == 0.3
+    assert found(epochs=1000, method="byol").options.momentum == 0.996
+    with pytest.raises(UsageError, match="unknown option 'temprature'"):
+        found(epochs=1000, settings=("temprature=1",))
 
 
 def test_later_wins() -> None:

@@ -48,9 +48,9 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="auto",
-        help="auto, the default: as the data suggest, one of propos (on a GPU), simclr (on a CPU), kmeans, which "
-        "learns nothing (on features, as of colour photographs); or byol, hadis, digpro, cc, pcl, moco, simsiam, "
-        "cadecl; on features lnscc, temi, turtle; or FILE:CLASS with --code",
+        help="auto, the default: as the data suggest, one of cc (many grey images), simclr (others), kmeans, which "
+        "learns nothing (on features, as of colour photographs), propos (a GPU for an hour); or byol, hadis, digpro, "
+        "pcl, moco, simsiam, cadecl; on features lnscc, temi, turtle; or FILE:CLASS with --code",
     )
     parser.add_argument(
         "--backbone",

@@ -8,9 +8,12 @@ from typing import Any
 from coterie.data.base import Outline
 
 # Image pairs a run looks at where no pace was measured, see `plan/budget`: on a CPU, what two cores do in about twenty
-# minutes at 32 pixels; on a GPU, what the papers' thousand epochs come to.
+# minutes at 32 pixels; on a GPU, what an H100 does in ten.
 _PAIRS_ON_CPU = 500_000
-_PAIRS_ON_GPU = 60_000_000
+_PAIRS_ON_GPU = 10_000_000
+# From so many pairs on a run is as long as the papers, whose thousand epochs come to 60 million; or from so many
+# minutes of a GPU on.
+_PAIRS_OF_A_PAPER, _MINUTES_OF_A_PAPER = 20_000_000, 60
 # Fine-tuning takes large images through large networks, and starts near its end.
 _FINE_TUNING = 1 / 20
 # From so many images on a cluster head learns enough to be asked.
@@ -19,13 +22,19 @@ _IMAGES_OF_A_HEAD = 1000
 _IMAGES_OF_PCL = 50_000
 
 
-def default_method(outline: Outline | None, *, gpu: bool) -> dict[str, Any]:
+def is_long(count: int, epochs: Any, minutes: float | None) -> bool:
+    """Whether a run on a GPU is asked to be as long as those of the papers, and should learn by their settings."""
+    pairs = count * epochs if isinstance(epochs, int) else 0
+    return pairs >= _PAIRS_OF_A_PAPER or (minutes or 0) >= _MINUTES_OF_A_PAPER
+
+
+def default_method(outline: Outline | None, *, long: bool) -> dict[str, Any]:
     """The method, and options it is chosen with; before anything is known of the images, the one of most options.
 
-    ProPos in runs as long as its paper's. In the short ones of a CPU contrast is ahead; of many grey images with a
-    cluster head, whose wish for groups of equal size counts half.
+    ProPos in runs as long as its paper's. In short ones contrast is ahead; of many grey images with a cluster head,
+    whose wish for groups of equal size counts half.
     """
-    if gpu:
+    if long:
         return {"method": "propos"}
     if outline is None or (outline.grey and outline.side > 0 and outline.count >= _IMAGES_OF_A_HEAD):
         return {"method": "cc", "options.cluster_weight": 0.5}
@@ -41,29 +50,29 @@ def default_side(native: int, *, gpu: bool) -> int:
     return 96 if gpu else 64
 
 
-def default_train(count: int, *, gpu: bool, pretrained: bool = False) -> dict[str, Any]:
+def default_train(count: int, *, gpu: bool, long: bool, pretrained: bool = False) -> dict[str, Any]:
     """The training section for `count` images."""
     epochs = default_epochs(count, gpu=gpu, pretrained=pretrained)
     return {
         "epochs": epochs,
         "warmup_epochs": max(1, epochs // 10),
         "batch_size": default_batch_size(count, gpu=gpu, pretrained=pretrained),
-        "learning_rate": 0.05 if gpu or pretrained else 0.3,
+        "learning_rate": 0.05 if long or pretrained else 0.3,
         # Heads start from nothing; weights that know something already should keep it.
         "backbone_rate": 0.1 if pretrained else 1.0,
     }
 
 
-def default_options(method: str, method_options: Mapping[str, Any], outline: Outline, *, gpu: bool) -> dict[str, Any]:
-    """Options that should differ from the method's own for such images, or on a CPU with its short, narrow runs.
+def default_options(method: str, method_options: Mapping[str, Any], outline: Outline, *, long: bool) -> dict[str, Any]:
+    """Options that should differ from the method's own for such images, or in short, narrow runs.
 
     Args:
         method_options: the method's own, by name.
     """
     count = outline.count
-    short = {} if gpu else {"hidden": 1024, "projection": 128, "momentum": 0.99, "momentum_rises": False}
+    short = {} if long else {"hidden": 1024, "projection": 128, "momentum": 0.99, "momentum_rises": False}
     chosen: dict[str, Any] = {name: value for name, value in short.items() if name in method_options}
-    if method == "simclr" and not (gpu or outline.grey):
+    if method == "simclr" and not (long or outline.grey):
         chosen["temperature"] = 0.2  # Photographs differ in more than drawings do, and learn from finer differences.
     # A queue that reaches back more than half an epoch holds an image's own keys among its negatives.
     longest = max(128, count // 2 // 128 * 128)
@@ -75,12 +84,13 @@ def default_options(method: str, method_options: Mapping[str, Any], outline: Out
     return chosen
 
 
-def short_run(optimizer: str, *, on_features: bool, gpu: bool) -> dict[str, Any]:
-    """What a method's own training settings, meant for long runs, give way to on a CPU."""
-    if gpu:
-        return {}
+def short_run(optimizer: str, *, on_features: bool, gpu: bool, long: bool) -> dict[str, Any]:
+    """What a method's own training settings, meant for long runs, give way to in short ones."""
     if on_features:
-        return {"epochs": 20}  # A map has formed after two, and its clusters settle within twenty.
+        # A map has formed after two, and its clusters settle within twenty.
+        return {} if gpu else {"epochs": 20}
+    if long:
+        return {}
     # With Adam's usual 3e-4 tens of epochs are too few.
     return {"learning_rate": 1e-3} if optimizer == "adam" else {}
 

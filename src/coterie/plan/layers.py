@@ -17,12 +17,10 @@ from coterie.errors import UsageError, unknown
 from coterie.methods import learns, method_type
 from coterie.nn.backbones import backbone_names
 from coterie.nn.pretrained import Pretrained, is_pretrained, parts_of
-from coterie.nn.pretrained.base import USUAL_SIDE, joined_labels
+from coterie.nn.pretrained.base import joined_labels
 from coterie.nn.pretrained.known import KNOWN
-from coterie.nn.pretrained.naming import full_name
 from coterie.plan.defaults import (
     default_augmentation,
-    default_method,
     default_options,
     default_side,
     default_train,
@@ -30,52 +28,14 @@ from coterie.plan.defaults import (
     short_run,
     why_flipped,
 )
-from coterie.plan.recipes import SECTIONS, Recipe, recipe
+from coterie.plan.recipes import SECTIONS
 from coterie.plan.request import Request
-from coterie.plan.words import asked_values, flattened, method_options, nested
+from coterie.plan.told import Layer, Told
+from coterie.plan.words import method_options, nested
 from coterie.runs.config import NO_BACKBONE, RunConfig, read_run_config
 from coterie.runs.model import embedding_batch
 from coterie.train.config import TrainConfig
 from coterie.train.runtime import Runtime, choose_runtime
-
-YOU = "you"
-# Settings that say nothing of how to learn.
-_APART = ("clusters", "seed", "device", "precision", "deterministic", "compiled", "groups", "words", "labels", "data.")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Values, and who says so; of some of them somebody else does."""
-
-    origin: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    others: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Told:
-    """The recipe, the user's own words, the method they come to, and what it was chosen with where nobody named one."""
-
-    recipe: Layer
-    user: Layer
-    method: str
-    by_default: Mapping[str, Any] = field(default_factory=dict)
-    photographs: Layer = Layer()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """What was said of an option, by the user, or else by the recipe, or else by what photographs ask for."""
-        values = {**self.photographs.values, **self.recipe.values, **self.user.values}
-        return values.get(name, default)
-
-    @property
-    def of_learning(self) -> bool:
-        """Whether the user or a recipe says anything of how to learn, or by what."""
-        return bool(self.recipe.origin) or any(not name.startswith(_APART) for name in self.user.values)
-
-    def looking_at_photographs(self, backbone: str) -> Told:
-        """With what is best for photographs where nothing was said: k-means on a pretrained network's features."""
-        values = {"method": "kmeans", "backbone": backbone, "data.side": USUAL_SIDE}
-        return replace(self, method="kmeans", by_default={}, photographs=Layer("default: colour photographs", values))
 
 
 @dataclass(frozen=True)
@@ -85,8 +45,8 @@ class Layers:
     data: tuple[Layer, ...]
     told: Told
     machine: Layer
-    backbone: Layer = Layer()
-    time: Layer = Layer()
+    backbone: Layer = field(default_factory=Layer)
+    time: Layer = field(default_factory=Layer)
 
     def seeing(self, backbones: Sequence[Pretrained], *, gpu: bool) -> Layers:
         """With what opened backbones want of their images: a size, or each its own."""
@@ -96,39 +56,6 @@ class Layers:
         side = 0 if len(sides) > 1 else max(sides)
         values = {"data.side": side, "train.embed_batch": embedding_batch(max(sides), gpu=gpu)}
         return replace(self, backbone=Layer(f"backbone {joined_labels(backbones)}", values))
-
-
-def told(request: Request, outline: Outline | None = None) -> Told:
-    """The layers of a request.
-
-    Args:
-        outline: of the images, which the default method depends on; None while they are not known.
-
-    Raises:
-        UsageError: an unknown method, recipe or option.
-    """
-    asked_for = None if request.method == "auto" else request.method
-    stated = Layer() if request.recipe is None else _stated(request.recipe, recipe(request.recipe), asked_for)
-    gpu = request.device != "cpu" and choose_runtime(request.device or "auto").device.type != "cpu"
-    by_default = default_method(outline, gpu=gpu)
-    method = str(asked_for or stated.values.get("method") or by_default["method"])
-    method_type(method)
-    asked = asked_values(request, method)
-    if isinstance(asked.get("backbone"), str):
-        asked["backbone"] = full_name(asked["backbone"])
-    chosen = str(asked.get("method", method))
-    said = asked_for or "method" in stated.values or "method" in asked
-    return Told(stated, Layer(YOU, asked), chosen, by_default={} if said else by_default)
-
-
-def _stated(name: str, found: Recipe, method: str | None) -> Layer:
-    """What a recipe states; the options of its method only where no other `method` is asked for."""
-    values = flattened(found.values)
-    values.pop("data.source", None)
-    if method not in (None, values.get("method")):
-        values = {option: value for option, value in values.items() if not option.startswith("options.")}
-    others = {option: f"recipe {name}, by {who}" for option, who in found.origins.items() if who != found.name}
-    return Layer(f"recipe {name}", values, others)
 
 
 def lay(request: Request, said: Told, outline: Outline) -> Layers:
@@ -215,14 +142,15 @@ def _of_method(said: Told, outline: Outline, runtime: Runtime) -> tuple[Layer, .
     """What so many images suggest, and what the method's paper states, as far as a short run can follow it."""
     kind, gpu = method_type(said.method), runtime.device.type != "cpu"
     on_features, states = kind.inputs == "features", kind.train_defaults
-    options = {} if on_features else default_options(said.method, method_options(said.method), outline, gpu=gpu)
+    options = {} if on_features else default_options(said.method, method_options(said.method), outline, long=said.long)
     pretrained = is_pretrained(str(said.get("backbone", ""))) and not on_features
-    short = short_run(str(states.get("optimizer")), on_features=on_features, gpu=gpu) if learns(said.method) else {}
+    short = {}
     if learns(said.method):
+        short = short_run(str(states.get("optimizer")), on_features=on_features, gpu=gpu, long=said.long)
         short |= enough_steps({**plain(TrainConfig()), **states}, kind.least_steps, outline.count, gpu=gpu)
     many = f"default: {f'{outline.count:,}'.replace(',', ' ')} images on a {'GPU' if gpu else 'CPU'}"
     return (
-        Layer(many, _named("train", default_train(outline.count, gpu=gpu, pretrained=pretrained))),
+        Layer(many, _named("train", default_train(outline.count, gpu=gpu, long=said.long, pretrained=pretrained))),
         Layer(f"method {said.method}", _named("train", states)),
         Layer(many, _named("train", short) | _named("options", options)),
     )

@@ -21,8 +21,9 @@ from coterie.nn.pretrained.packages import best_at_hand
 from coterie.plan.budget import MINUTES, asked_for, by_default
 from coterie.plan.checks import check_backbones, check_kind, check_words
 from coterie.plan.estimate import Estimate, Pace, measured
-from coterie.plan.layers import Layer, Layers, Told, lay, settle, told
+from coterie.plan.layers import Layers, lay, settle
 from coterie.plan.request import Request
+from coterie.plan.told import Layer, Told, told
 from coterie.plan.words import nested
 from coterie.processes import processes
 from coterie.runs.config import READING, DataConfig, RunConfig
