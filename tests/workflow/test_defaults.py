@@ -3,14 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
 from coterie.data.base import Outline
-from coterie.data.mirrors import mirrored_farther
-from coterie.data.sources import open_source
 from coterie.errors import UsageError
 from coterie.plan import Request, plan
 from coterie.plan.defaults import (
@@ -41,25 +37,6 @@ def test_defaults_follow_the_data() -> None:
     assert digits["flip"] == 0.0
     assert digits["crop"] == [0.6, 1.0]
     assert photos == {}
-
-
-def test_what_comes_mirrored_is_flipped() -> None:
-    rng = np.random.default_rng(0)
-    steps = np.linspace(0, 200, 28)[None, None, :] * rng.uniform(0.5, 1, (150, 28, 1))
-    slopes = np.clip(steps + rng.uniform(0, 50, (150, 28, 28)), 0, 255).astype(np.uint8)  # All rise to the right.
-    either = np.where(np.arange(150)[:, None, None] % 2 == 0, slopes, slopes[:, :, ::-1])
-
-    def flips(images: npt.NDArray[np.uint8], **said: Any) -> tuple[float, str]:
-        found = plan(Request("array", 2, device="cpu", epochs=1, **said), source=open_source(images))
-        return found.config.augment.flip, found.origins["augment.flip"]
-
-    assert flips(slopes) == flips(np.stack([slopes] * 3, -1)) == (0.0, "default: they do not come mirrored")
-    assert flips(either) == flips(np.stack([either] * 3, -1)) == (0.5, "default: they come mirrored")
-    assert flips(either[:100]) == (0.0, "default: grey images of 28 pixels")  # Too few to tell.
-    assert flips(either, settings=("augment.flip=0.2",)) == (0.2, "you")
-    assert mirrored_farther([np.zeros((32, 32, 3), np.uint8)] * 128) == 0.5
-    thrice = np.repeat(either[:70], 3, axis=0)  # Whose nearest others are copies.
-    assert flips(thrice)[0] == 0.5
 
 
 def test_the_method_follows_the_data_unless_somebody_names_one() -> None:

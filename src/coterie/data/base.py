@@ -165,9 +165,14 @@ def outlined(
     return Outline(count, side, grey, statistics.median(flat), scale, mirrored=mirrored)
 
 
+def to_look_at(sides: Sequence[int]) -> int:
+    """How many images are looked at, by the shorter sides of some."""
+    return _LOOKED_AT_SMALL if sides and statistics.median(sides) <= _LITTLE else LOOKED_AT
+
+
 def looked_at(source: OneByOne, count: int, sides: Sequence[int]) -> Iterator[Pixels]:
     """Squares of 32 pixels of evenly spaced images, of `count`, as far as they can be read; of small ones more."""
-    most = _LOOKED_AT_SMALL if sides and statistics.median(sides) <= _LITTLE else LOOKED_AT
+    most = to_look_at(sides)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Reading the source tells what is wrong with a file.
         places = range(0, count, max(1, count // most))

@@ -12,7 +12,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from coterie.data.base import Skipped, Unreadable
+from coterie.data.base import LOOKED_AT, Skipped, Unreadable
 from coterie.data.reading.parallel import in_parallel
 from coterie.data.sources.bucket import identity_of
 from coterie.data.sources.class_folders import folder_labels
@@ -86,10 +86,9 @@ class ShardSource(Encoded):
     def identity(self) -> str | None:
         return identity_of(shard_names(self._shards), self._shards)
 
-    def sample(self) -> Sequence[int]:
-        spread = super().sample()
-        # Far places of a compressed shard cost reading all of it.
-        return range(len(spread)) if any(self._compressed) else spread
+    def sample(self, most: int = LOOKED_AT) -> Sequence[int]:
+        # Far places of a compressed shard cost reading all of it, and its first may be of one kind, however many.
+        return range(len(super().sample())) if any(self._compressed) else super().sample(most)
 
     def parts(self, places: Sequence[int]) -> list[Sequence[int]]:
         parts: list[list[int]] = []
