@@ -41,10 +41,10 @@ def test_defaults_follow_the_data() -> None:
 
 def test_the_method_follows_the_data_unless_somebody_names_one() -> None:
     weighted = {"method": "cc", "options.cluster_weight": 0.5}
-    assert default_method(Outline(1000, 28, grey=True), long=False) == weighted
-    assert default_method(Outline(999, 28, grey=True), long=False) == {"method": "simclr"}
-    assert default_method(Outline(5000, 28, grey=False), long=False) == {"method": "simclr"}
-    assert default_method(Outline(5000, 28, grey=True), long=True) == {"method": "propos"}
+    assert default_method(Outline(1000, 28, grey=True), long=False) == (weighted, "a thousand grey images or more")
+    assert default_method(Outline(999, 28, grey=True), long=False) == ({"method": "simclr"}, "few grey images")
+    assert default_method(Outline(5000, 28, grey=False), long=False) == ({"method": "simclr"}, "images in colour")
+    assert default_method(Outline(5000, 28, grey=True), long=True)[0] == {"method": "propos"}
 
     def planned(**said: Any) -> tuple[str, float | None]:
         config = plan(Request("digits", 10, device="cpu", epochs=1, **said)).config

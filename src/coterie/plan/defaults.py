@@ -28,17 +28,17 @@ def is_long(count: int, epochs: Any, minutes: float | None) -> bool:
     return pairs >= _PAIRS_OF_A_PAPER or (minutes or 0) >= _MINUTES_OF_A_PAPER
 
 
-def default_method(outline: Outline | None, *, long: bool) -> dict[str, Any]:
-    """The method, and options it is chosen with; before anything is known of the images, the one of most options.
+def default_method(outline: Outline | None, *, long: bool) -> tuple[dict[str, Any], str]:
+    """The method and options it is chosen with, and why; before anything is known of the images, that of most options.
 
     ProPos in runs as long as its paper's. In short ones contrast is ahead; of many grey images with a cluster head,
     whose wish for groups of equal size counts half.
     """
     if long:
-        return {"method": "propos"}
+        return {"method": "propos"}, "a run as long as the papers'"
     if outline is None or (outline.grey and outline.side > 0 and outline.count >= _IMAGES_OF_A_HEAD):
-        return {"method": "cc", "options.cluster_weight": 0.5}
-    return {"method": "simclr"}
+        return {"method": "cc", "options.cluster_weight": 0.5}, "a thousand grey images or more"
+    return {"method": "simclr"}, "few grey images" if outline.grey else "images in colour"
 
 
 def default_side(native: int, *, gpu: bool) -> int:

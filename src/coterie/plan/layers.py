@@ -66,8 +66,12 @@ def lay(request: Request, said: Told, outline: Outline) -> Layers:
     """
     asked = {name: str(said.get(name, "auto")) for name in ("device", "precision")}
     runtime = choose_runtime(asked["device"], asked["precision"])
-    default = Layer("default", {**said.by_default, "method": said.method, "seed": 0})
-    data = (default, *_of_images(said, outline, runtime), said.photographs)
+    data = (
+        Layer("default", {"method": said.method, "seed": 0}),
+        said.by_default,
+        *_of_images(said, outline, runtime),
+        said.photographs,
+    )
     if not said.recipe.origin:  # A recipe stands on the papers' defaults.
         data += _of_method(said, outline, runtime)
     user = {"data.source": request.source, **said.user.values}

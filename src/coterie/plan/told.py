@@ -40,7 +40,7 @@ class Told:
     recipe: Layer
     user: Layer
     method: str
-    by_default: Mapping[str, Any] = field(default_factory=dict)
+    by_default: Layer = Layer()
     photographs: Layer = Layer()
     long: bool = False
 
@@ -57,7 +57,9 @@ class Told:
     def looking_at_photographs(self, backbone: str) -> Told:
         """With what is best for photographs where nothing was said: k-means on a pretrained network's features."""
         values = {"method": "kmeans", "backbone": backbone, "data.side": USUAL_SIDE}
-        return replace(self, method="kmeans", by_default={}, photographs=Layer("default: colour photographs", values))
+        return replace(
+            self, method="kmeans", by_default=Layer(), photographs=Layer("default: colour photographs", values)
+        )
 
 
 def told(request: Request, outline: Outline | None = None) -> Told:
@@ -73,21 +75,19 @@ def told(request: Request, outline: Outline | None = None) -> Told:
     stated = Layer() if request.recipe is None else _stated(request.recipe, recipe(request.recipe), asked_for)
     gpu = request.device != "cpu" and choose_runtime(request.device or "auto").device.type != "cpu"
     named = asked_for or stated.values.get("method")
-    by_default = default_method(outline, long=False)
+    by_default, why = default_method(outline, long=False)
     asked = asked_values(request, _known(named or by_default["method"]))
-    long = (
-        gpu
-        and outline is not None
-        and is_long(outline.count, {**stated.values, **asked}.get("train.epochs"), request.minutes)
-    )
+    epochs = {**stated.values, **asked}.get("train.epochs")
+    long = gpu and outline is not None and is_long(outline.count, epochs, request.minutes)
     named = asked.get("method", named)
     if long and not named:
-        by_default = default_method(outline, long=True)
+        by_default, why = default_method(outline, long=True)
         asked = asked_values(request, by_default["method"])
     if isinstance(asked.get("backbone"), str):
         asked["backbone"] = full_name(asked["backbone"])
     chosen = str(named or by_default["method"])
-    return Told(stated, Layer(YOU, asked), chosen, by_default={} if named else by_default, long=long)
+    default = Layer() if named else Layer(f"default: {why}", by_default)
+    return Told(stated, Layer(YOU, asked), chosen, by_default=default, long=long)
 
 
 def _known(method: Any) -> str:
