@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("first", type=Path, nargs="?", help="the files that `first` left (default OUT)")
     parser.add_argument("--data", type=Path, default=Path("cifar10.npz"), help="with `images` or `jpeg`, and `labels`")
-    parser.add_argument("--recipe", default="cifar10-propos-fast")
+    parser.add_argument("--recipe", help="of the run of CIFAR-10 (default: what fit chooses by itself)")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seconds", type=float, default=_SECONDS, help="that this lease may take")
     parser.add_argument("--minutes", type=float, default=11.0, help="of learning, in both leases together")
@@ -95,7 +95,8 @@ def _learning(options: argparse.Namespace) -> Part:
     """CIFAR-10 for the rest of the time."""
     command = [sys.executable, "-m", "gpu.cifar", str(options.out.resolve()), "--data", str(options.data.resolve())]
     command += ["--first", str(options.first.resolve())] if options.first else []
-    command += ["--recipe", options.recipe, "--device", options.device, "--minutes", str(options.minutes)]
+    command += ["--device", options.device, "--minutes", str(options.minutes)]
+    command += ["--recipe", options.recipe] if options.recipe else []
     command += ["--every", "1" if options.small else "30"]
     command += [word for setting in (_SMALL if options.small else ()) for word in ("--set", setting)]
     return Part("cifar10", command, options.seconds)

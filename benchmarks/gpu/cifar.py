@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--first", type=Path, help="the files to go on from (default OUT)")
     parser.add_argument("--data", type=Path, required=True, help="an .npz with `images` or `jpeg`, and `labels`")
-    parser.add_argument("--recipe", default="cifar10-propos-fast")
+    parser.add_argument("--recipe", help="(default: what fit chooses by itself)")
     parser.add_argument("--minutes", type=float, default=12.0, help="of learning, in all leases together")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--every", type=float, default=30.0, help="seconds between two times that files come out")
@@ -52,7 +52,8 @@ def main() -> None:
         fresh = not restored(options.first or options.out, run)
         command = [sys.executable, "-m", "coterie", "fit", str(source), "--out", str(run.root), "--resume", "--quiet"]
         if fresh:
-            command += ["--recipe", options.recipe, "--minutes", str(options.minutes), "--device", options.device]
+            command += ["-k", "10", "--minutes", str(options.minutes), "--device", options.device]
+            command += ["--recipe", options.recipe] if options.recipe else []
             command += [word for setting in options.set for word in ("--set", setting)]
         with ended_by_signals(subprocess.Popen(command)) as process:
             courier, parent = Courier(run, options.out), os.getppid()
