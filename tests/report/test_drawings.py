@@ -31,6 +31,7 @@ def test_curves_by_hand() -> None:
     assert loss.along == [(62, "1"), (240, "2"), (418, "3")]
     assert [text for _, text in loss.up] == ["-1.5", "-1.4", "-1.3", "-1.2", "-1.1", "-1.0"]
     assert accuracy.lines[0].points == [(240, 101)]
+    assert (loss.keyed, accuracy.keyed) == (False, True)  # "Against the labels" does not say what it is.
     assert (accuracy.lines[0].name, accuracy.up) == ("ACC", [(101, "0.5")])
 
 

@@ -10,8 +10,7 @@ from typing import Any
 from coterie.report.palette import colours
 
 # The drawing's size, and where its lines lie in it.
-WIDTH, HEIGHT = 440, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 428, 10, 192
+FRAME = {"width": 440, "height": 230, "left": 52, "right": 428, "top": 10, "bottom": 192}
 _LINES = colours(4)
 
 
@@ -39,6 +38,11 @@ class Curve:
     up: list[tuple[float, str]]
     alt: str
 
+    @property
+    def keyed(self) -> bool:
+        """Whether lines need their names, as the title does not begin with that of the only one."""
+        return len(self.lines) > 1 or not self.title.lower().startswith(self.lines[0].name.lower())
+
 
 def curves(metrics: Sequence[Mapping[str, Any]]) -> list[Curve]:
     """Training curves of the lines of `metrics.jsonl`: losses, how the clusters settle, and scores where known."""
@@ -57,7 +61,8 @@ def _curve(title: str, series: Mapping[str, Sequence[tuple[int, float | None]]])
     if not known:
         return None
     epochs, values = zip(*(point for points in known.values() for point in points), strict=True)
-    across, upward = _axis(epochs, _LEFT + 10, _RIGHT - 10), _axis(values, _BOTTOM - 8, _TOP + 8)
+    across = _axis(epochs, FRAME["left"] + 10, FRAME["right"] - 10)
+    upward = _axis(values, FRAME["bottom"] - 8, FRAME["top"] + 8)
     lines = [
         Line(name, colour, [(across(x), upward(y)) for x, y in points])
         for (name, points), colour in zip(known.items(), _LINES, strict=False)

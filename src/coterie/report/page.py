@@ -23,7 +23,7 @@ from coterie.files import write_text
 from coterie.report.atlas import make_atlas
 from coterie.report.cards import make_cards
 from coterie.report.content import page_content, said_content
-from coterie.report.curves import HEIGHT, WIDTH, curves
+from coterie.report.curves import FRAME, curves
 from coterie.report.palette import colours
 from coterie.report.picture import map_picture
 from coterie.report.selection import folded, select, shown_rows
@@ -81,7 +81,7 @@ def write_report(folder: RunFolder, summary: dict[str, Any], embeddings: npt.NDA
         animation=_animation(folder),
         agreement=_agreement(assignments, told_of(folder, assignments.keys)),
         curves=curves(folder.read_metrics()),
-        drawing=(WIDTH, HEIGHT),
+        frame=FRAME,
         settings=printable(folder.config.read_text(encoding="utf-8", errors="replace")),
         skipped=folder.read_skipped(),
         copies=int((standing == 0).sum()),
