@@ -314,3 +314,26 @@ def test_the_page_fits_a_narrow_window(browser: Any, run: Path, scheme: str) -> 
     assert (ground == "rgb(21, 23, 26)") == (scheme == "dark")
     visit.context.close()
     assert visit.troubles == []
+
+
+def test_names_on_the_map_do_not_cover_each_other(visit: Visit) -> None:
+    page = visit.page
+    for number in range(3):  # Of a dozen images in three groups many a name would lie over another.
+        visit.card(f"Group {number}").get_by_label("Split into").fill("3")
+        visit.card(f"Group {number}").get_by_role("button", name="Split", exact=True).click()
+    page.evaluate(
+        """() => {
+            const pen = document.getElementById("map").getContext("2d");
+            const own = pen.fillText;
+            window.drawn = [];
+            pen.fillText = (text, x, y) => {
+                window.drawn.push([x, y, pen.measureText(text).width / 2]);
+                own.call(pen, text, x, y);
+            };
+        }"""
+    )
+    page.get_by_role("button", name="Zoom out").click()
+    page.wait_for_function("window.drawn.length >= 9")
+    drawn = page.evaluate("window.drawn.slice(0, 9)")
+    for place, (x, y, half) in enumerate(drawn):
+        assert all(abs(x - other) >= half + wide or abs(y - height) >= 15 for other, height, wide in drawn[:place])

@@ -100,15 +100,29 @@ function drawNames() {
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.lineJoin = "round";
-  for (const [group, own] of members) {
-    if (!own.length) continue;
+  const wanted = [...members].filter(([, own]) => own.length).map(([group, own]) => {
     const [x, y] = middleOf(own);
+    return { name: nameOf(group), x, y, half: pen.measureText(nameOf(group)).width / 2 };
+  });
+  for (const { name, x, y } of apart(wanted)) {
     pen.lineWidth = 4;
     pen.strokeStyle = ground();
-    pen.strokeText(nameOf(group), x, y);
+    pen.strokeText(name, x, y);
     pen.fillStyle = ink();
-    pen.fillText(nameOf(group), x, y);
+    pen.fillText(name, x, y);
   }
+}
+
+// Names move up or down by a line or a few where they would cover one before them.
+function apart(wanted) {
+  const line = 16;
+  const free = [];
+  for (const each of wanted) {
+    const covers = (y) => free.some((other) => Math.abs(other.y - y) < line && Math.abs(other.x - each.x) < other.half + each.half);
+    const y = [0, 1, -1, 2, -2, 3, -3].map((lines) => each.y + lines * line).find((y) => !covers(y)) ?? each.y;
+    free.push({ ...each, y });
+  }
+  return free;
 }
 
 // The place of the image nearest to the middle, as a group may lie in several parts.
