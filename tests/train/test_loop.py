@@ -162,7 +162,7 @@ def test_learning_rate_follows_the_batch_unless_it_is_adams() -> None:
 )
 def test_senseless_settings_are_refused(options: dict) -> None:
     with pytest.raises(UsageError, match=r"train\."):
-        TrainConfig(**options)
+        read(TrainConfig, options, where="train")
 
 
 def test_devices_and_precisions_by_name() -> None:
