@@ -24,6 +24,7 @@ from coterie.cluster.selflabelling import self_labelled
 from coterie.cluster.silhouette import silhouette
 from coterie.cluster.tied import TiedMixtures, mixture_of, refined, tied_mixtures
 from coterie.cluster.whitening import Whitening, fit_whitening
+from coterie.devices import widest
 from coterie.errors import CoterieError
 from coterie.processes import ALONE, Processes
 
@@ -55,6 +56,10 @@ class Way:
     rule: Rule | None = None
     silhouette: float | None = None
 
+    def on(self, device: torch.device) -> Way:
+        """The same, with the labels on another device."""
+        return replace(self, labels=self.labels.to(device))
+
 
 def choose_way(
     embeddings: Tensor,
@@ -80,6 +85,20 @@ def choose_way(
         generator: on the embeddings' device.
         group: processes of which each has the rows `group.share(N)` of N; the result is that of all embeddings.
     """
+    device = embeddings.device
+    if widest(device) != torch.float64:  # Where a device lacks it, the CPU chooses.
+        embeddings, own = embeddings.cpu(), own.on(torch.device("cpu"))
+        generator = torch.Generator().manual_seed(generator.initial_seed())
+    best, own = _best(embeddings, own, n_clusters, metric, mixture, generator, group)
+    judged = own.on(device)
+    return (judged if best is own else best.on(device)), judged
+
+
+def _best(
+    embeddings: Tensor, own: Way, n_clusters: int, metric: Metric, mixture: bool, generator: torch.Generator,
+    group: Processes,
+) -> tuple[Way, Way]:  # fmt: skip
+    """The best way and the own one, on a device that has float64."""
     total = len(own.labels)
     # Evenly spaced ones would be of few kinds, where the kinds take turns.
     drawn = torch.randperm(total, generator=generator, device=embeddings.device)

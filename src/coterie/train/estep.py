@@ -14,7 +14,6 @@ from coterie.cluster.groups import centers_of
 from coterie.cluster.kmeans import KMeansResult, Metric, kmeans
 from coterie.cluster.mixture import gaussian_mixture
 from coterie.data.feeding.collected import Collected
-from coterie.devices import widest
 from coterie.errors import CoterieError
 from coterie.methods.base import EStep, Method
 from coterie.processes import processes
@@ -101,13 +100,9 @@ def _chosen(
     embeddings: Tensor, found: KMeansResult, n_clusters: int, metric: Metric, draw: torch.Generator
 ) -> Clustering:
     """What a run's last step makes of the clusters that k-means found."""
-    device = embeddings.device
-    if widest(device) != torch.float64:  # Where a device lacks it, the CPU chooses.
-        embeddings, draw = embeddings.cpu(), torch.Generator().manual_seed(draw.initial_seed())
-    own = Way("k-means", found.labels.to(embeddings.device))
+    own = Way("k-means", found.labels)
     way, _ = choose_way(embeddings, own, n_clusters, metric=metric, generator=draw, group=processes())
     if way.rule is None:
         return found
     points = F.normalize(embeddings, dim=1) if metric == "cosine" else embeddings
-    centers = centers_of(points, way.labels, n_clusters, metric, processes())
-    return Partition(way.labels.to(device), centers.to(device))
+    return Partition(way.labels, centers_of(points, way.labels, n_clusters, metric, processes()))

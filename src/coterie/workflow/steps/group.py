@@ -16,7 +16,6 @@ from coterie.cluster.kmeans import Metric, kmeans
 from coterie.cluster.taught import ranked, regroup
 from coterie.data.base import Rows
 from coterie.data.feeding.features import Features
-from coterie.devices import widest
 from coterie.errors import CoterieError
 from coterie.failures import translating
 from coterie.listener import Listener
@@ -172,14 +171,8 @@ def _ways(embedded: Embedded, config: RunConfig, method: Method, every: Processe
     )
     if config.groups == "own" or (config.groups == "auto" and method.inputs == "features"):
         return own, own
-    # Where a device lacks float64 it is the CPU that chooses.
-    among = embeddings if widest(embeddings.device) == torch.float64 else embeddings.cpu()
-    way, judged = choose_way(
-        among, replace(own, labels=own.labels.to(among.device)), config.clusters, metric=metric,
-        mixture=config.groups == "mixture", generator=generator(among.device, config.seed, "ways"), group=every,
-    )  # fmt: skip
-    own = replace(judged, labels=own.labels)
-    return (own if way is judged else replace(way, labels=way.labels.to(embeddings.device))), own
+    draw, mixture = generator(embeddings.device, config.seed, "ways"), config.groups == "mixture"
+    return choose_way(embeddings, own, config.clusters, metric=metric, mixture=mixture, generator=draw, group=every)
 
 
 def _told(way: Way, own: Way) -> str:
