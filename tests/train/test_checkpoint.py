@@ -93,3 +93,30 @@ def test_saving_takes_a_twentieth_of_the_time_at_most(tmp_path: Path) -> None:
     assert checkpoint.restore(*parts())[0] == 1
     checkpoint.save(*parts(), epochs=3, seconds=1, last=True)
     assert checkpoint.restore(*parts())[0] == 3
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.SGD])
+def test_what_is_kept_lies_in_memory_as_the_weights_do(tmp_path: Path, kind: type[torch.optim.Optimizer]) -> None:
+    """A device may lay them out otherwise than the one that a run was begun on, and fused optimisers do not look."""
+
+    def begun(layout: torch.memory_format) -> tuple[Method, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        method = Small()
+        method.layer = nn.Conv2d(3, 8, 3).to(memory_format=layout)
+        options = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+        return method, kind(method.parameters(), lr=0.1, fused=True, **options)
+
+    def learn(method: Method, optimizer: torch.optim.Optimizer, seed: int) -> None:
+        gradient = torch.randn(8, 3, 3, 3, generator=torch.Generator().manual_seed(seed))
+        weight = method.layer.weight
+        weight.grad = torch.empty_like(weight).copy_(gradient)
+        optimizer.step()
+
+    first = begun(torch.contiguous_format)
+    learn(*first, 1)
+    Checkpoint(tmp_path / "checkpoint.pt", 1).save(*first, epochs=1, seconds=1, last=True)
+    second = begun(torch.channels_last)
+    Checkpoint(tmp_path / "checkpoint.pt", 1).restore(*second)
+    for method, optimizer in (first, second):
+        learn(method, optimizer, 2)
+    assert torch.equal(first[0].layer.weight, second[0].layer.weight)

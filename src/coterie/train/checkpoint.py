@@ -74,7 +74,7 @@ class Checkpoint:
         try:
             method.load_state_dict(state["method"])
             optimizer.load_state_dict(state["optimizer"])
-            _check_shapes(optimizer)
+            _lay_out(optimizer)
         except (RuntimeError, ValueError, KeyError):
             raise CoterieError(f"{self.path} does not fit its config.yaml: start a new run") from None
         return int(state["epochs"]), float(state["seconds"])
@@ -95,9 +95,15 @@ class Checkpoint:
         return state
 
 
-def _check_shapes(optimizer: torch.optim.Optimizer) -> None:
-    """Raise a ValueError unless what is kept for a parameter has its shape, or is a number: torch compares none."""
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give what is kept for a parameter its memory layout, which fused optimisers take for granted.
+
+    The layout of a device that the run was begun on may be another. Raises a ValueError where what is kept has neither
+    the parameter's shape nor is a number: torch compares none.
+    """
     for parameter, kept in optimizer.state.items():
-        for value in kept.values():
-            if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
-                raise ValueError(f"{tuple(value.shape)} is kept for {tuple(parameter.shape)}")
+        for name, value in kept.items():
+            if isinstance(value, torch.Tensor) and value.ndim:
+                if value.shape != parameter.shape:
+                    raise ValueError(f"{tuple(value.shape)} is kept for {tuple(parameter.shape)}")
+                kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
