@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from coterie.nn.mixed import Mixed
 from coterie.processes import processes
+from coterie.recorded import RecordedModule, recordable
 
 
 class Encoder(Mixed):
@@ -32,6 +33,7 @@ class Encoder(Mixed):
         self.features = cast(int, backbone.features)
         self.parts = 1
         self.seen: Sequence[Tensor] = ()
+        self._recorded = RecordedModule()
 
     def each(self, views: Sequence[Tensor], *, joint: bool) -> Sequence[Tensor]:
         """Features of several views (n, C, H, W), in one forward if `joint`: faster, with joint batch statistics.
@@ -47,7 +49,12 @@ class Encoder(Mixed):
         return self.seen
 
     def _together(self, views: Sequence[Tensor], joint: bool) -> Sequence[Tensor]:
-        return self(torch.cat(list(views))).chunk(len(views)) if joint else [self(view) for view in views]
+        if not joint:
+            return [self(view) for view in views]
+        batch = torch.cat(list(views))
+        if self.training and self.parts == 1 and recordable(batch):
+            return self._recorded(self, batch).chunk(len(views))
+        return cast(Tensor, self(batch)).chunk(len(views))
 
     def _again(self, views: Sequence[Tensor], joint: bool) -> Sequence[Tensor]:
         """`_together`, keeping nothing but the views for the backward pass."""

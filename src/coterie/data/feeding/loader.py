@@ -14,7 +14,8 @@ from coterie.data.reading.store import Store
 from coterie.devices import room
 from coterie.errors import UsageError
 from coterie.processes import processes
-from coterie.seeding import generator
+from coterie.recorded import Recorded
+from coterie.seeding import derive, generator
 
 View = Literal["augmented", "plain"]
 
@@ -64,6 +65,8 @@ class ImageFeed:
             )
         self._share = group.share(self.batch_size)
         self._named = torch.empty(0, dtype=torch.int64)
+        self._draw = torch.Generator(device)
+        self._seen = Recorded(self._look, self._draw)
 
     def __len__(self) -> int:
         return len(self.store)
@@ -86,12 +89,8 @@ class ImageFeed:
             order = order.to(self.device)  # Once: every copy to a device waits for all work on it.
         for step in range(self.steps_per_epoch):
             index = order[step * self.batch_size : (step + 1) * self.batch_size]
-            raw = self._raw(index[self._share])
-            draws = Draws(generator(self.device, self.seed, "augment", epoch, step), len(index), self._share)
-            yield (
-                index.to(self.device),
-                [self._view(raw, kind, place, draws) for place, kind in enumerate(self.views)],
-            )
+            self._draw.manual_seed(derive(self.seed, "augment", epoch, step))
+            yield index.to(self.device), self._seen(self._raw(index[self._share]))
 
     def heed(self, named: Tensor) -> None:
         """Let up to a quarter of every batch be images that a person named: those of (N,) int64 that are not −1."""
@@ -122,6 +121,11 @@ class ImageFeed:
         if self._resident is not None:
             return self._resident.index_select(0, index.to(self.device))
         return self.store.rows(index).to(self.device, non_blocking=True)
+
+    def _look(self, raw: Tensor) -> list[Tensor]:
+        """All views of a batch."""
+        draws = Draws(self._draw, self.batch_size, self._share)
+        return [self._view(raw, kind, place, draws) for place, kind in enumerate(self.views)]
 
     def _view(self, raw: Tensor, kind: View, place: int, draws: Draws) -> Tensor:
         if kind == "plain":

@@ -1,4 +1,7 @@
-"""Small constant tensors, made once for each device: copying one to an accelerator would wait for all work on it."""
+"""Small constant tensors, made once for each device: copying one to an accelerator would wait for all work on it.
+
+They are kept for good, as recorded work (`coterie.recorded`) reads them where they lie.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-@functools.lru_cache(maxsize=256)
+@functools.cache
 def constant(values: tuple[Any, ...], device: torch.device) -> Tensor:
     """`values`, numbers or equally long tuples of them, as float32; not to be changed in place."""
     # Made during inference it could not be used in training later.
