@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--batch", type=int, default=512)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="through torch's compiler")
     options = parser.parse_args()
     loop, runtime = propos(options.device, options.images, options.batch, compiled=options.compile)

@@ -1,7 +1,7 @@
 """The papers' figures beside ours: runs every method's recipe on CIFAR-10 for some minutes, and fills docs/results.md.
 
 Run: python benchmarks/results.py CIFAR.npz --runs RUNS --minutes 1.5; what is in RUNS already is not run again. Without
-an argument it fills the page from results.json, gpu-h100.json and the recipes.
+an argument it fills the page from results.json, gpu.json and the recipes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from coterie.plan.recipes import recipe, recipe_names
 
 HERE = Path(__file__).parent
-PAGE, RESULTS, GPU = HERE.parent / "docs" / "results.md", HERE / "results.json", HERE / "gpu-h100.json"
+PAGE, RESULTS, GPU = HERE.parent / "docs" / "results.md", HERE / "results.json", HERE / "gpu.json"
 _END = "<!-- end -->"
 METRICS = ("nmi", "acc", "ari")
 # A network and images for a CPU, and batches and rates that teach something in some hundred steps.
@@ -127,16 +127,17 @@ def of_papers(rows: Iterable[Row]) -> Iterator[str]:
 
 def of_gpu(found: Mapping[str, Any]) -> Iterator[str]:
     """CIFAR-10 at full size, for minutes of a GPU."""
-    lease = found["leases"][-1]
-    yield from head("command", "seconds", "paper: NMI", "ACC", "ARI", "here: NMI", "ACC", "ARI", "nearest neighbours")
+    yield from head(
+        "command", "card", "seconds", "paper: NMI", "ACC", "ARI", "here: NMI", "ACC", "ARI", "nearest neighbours"
+    )
     for run in found["cifar10"]["runs"]:
         method = re.search(r"(?:cifar10-|--method )(\w+)", run["command"])[1]
         reported = recipe(f"cifar10-{method}").reported
         paper = [percent(reported.get(metric)) for metric in METRICS]
         ours = [percent(100 * run[metric]) for metric in (*METRICS, "knn")]
-        yield line(f"`{run['command']}`", run["seconds"], *paper, *ours)
-    machine, data = lease["machine"], found["cifar10"]["data"]
-    yield f"\nOne {machine['accelerator']}, torch {machine['torch']}, {lease['date']}; one run each, of {data}."
+        yield line(f"`{run['command']}`", run["card"], run["seconds"], *paper, *ours)
+    versions = sorted({lease["machine"]["torch"] for lease in found["leases"]})
+    yield f"\nOne card and one run each, torch {', '.join(versions)}; of {found['cifar10']['data']}."
 
 
 def of_rows(rows: Iterable[Row]) -> Iterator[str]:

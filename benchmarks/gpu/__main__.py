@@ -62,6 +62,7 @@ def _working(options: argparse.Namespace) -> Iterator[Part]:
     tests = ["-m", "pytest", "tests/parity", "-s", "-p", "no:cacheprovider", "-p", "gpu.parity"]
     yield Part("parity", ["env", f"DEVICE={options.device}", sys.executable, *tests], 40)
     yield Part("repeatable", [*works, "repeatable", *few], 45)
+    yield Part("recorded", [*works, "recorded", *few], 40)
 
 
 def _speed(options: argparse.Namespace) -> Iterator[Part]:
@@ -80,12 +81,12 @@ def _speed(options: argparse.Namespace) -> Iterator[Part]:
         "--repeats",
     ]
     steps = ["--batch", "16", "--steps", "2"] if options.small else []
-    yield Part("train-step", [*bench, "3", "--only", "train-step"], 50)
+    yield Part("train-step", [*bench, "2", "--only", "train-step"], 60)
     yield Part("profile", [sys.executable, "-m", "gpu.steps", *on, *steps], 30)
-    yield Part("epoch", epoch, 45)
+    yield Part("epoch", epoch, 60)
     yield Part("kmeans-10", [*bench, "2", "--only", "kmeans-10"], 40)
     yield Part("augment", [*bench, "3", "--only", "augment"], 25)
-    yield Part("kmeans-1000", [*bench, "1", "--only", "kmeans-1000"], 60)
+    yield Part("kmeans-1000", [*bench, "1", "--only", "kmeans-1000"], 75)
     if not options.small:  # Of a CPU the compiler says nothing about a GPU, and it takes minutes.
         yield Part("epoch-compiled", [*epoch, "--compile"], 75)
     yield Part("knn", [*bench, "1", "--only", "knn"], 60)

@@ -2,7 +2,7 @@
 
 `methods`: every method learns for a short epoch. `agreement`: with the same weights and batch its losses and gradients
 are those of the CPU, and so are k-means and neighbours. `repeatable`: a deterministic run gives the same bytes again,
-also when it was interrupted.
+also when it was interrupted. `recorded`: work that the device recorded comes to what it does without.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import coterie.recorded
 from coterie import Clusterer
 from coterie.cluster.kmeans import kmeans
 from coterie.cluster.neighbours import nearest_neighbours
@@ -35,27 +36,31 @@ from coterie.plan import Request
 from coterie.seeding import generator
 from coterie.train.config import TrainConfig
 from coterie.train.loop import Epoch, Loop
+from coterie.train.runtime import Runtime, choose_runtime
 from coterie.workflow.fit import fit
 
-# Heads small enough for digits; without noise, which every device draws otherwise.
-_OPTIONS = {"hidden": 256, "projection": 64, "noise": 0.0, "queue": 512, "granularities": [20, 40],
+# Heads small enough for digits; without noise or a sample of negatives, which devices draw otherwise.
+_OPTIONS = {"hidden": 256, "projection": 64, "noise": 0.0, "queue": 512, "granularities": [150, 200], "negatives": 1000,
             "steps_per_epoch": 20}  # fmt: skip
 _BATCH = 128
 # Differences that the order of sums in float32 explains.
 _LOSS, _COSINE = 1e-3, 0.999
 
 
+_CPU = Runtime(torch.device("cpu"), "float32", channels_last=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("methods", "agreement", "repeatable"))
+    parser.add_argument("what", choices=("methods", "agreement", "repeatable", "recorded"))
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--images", type=int, default=1024)
     options = parser.parse_args()
     images = digits(options.images)
     failed = False
-    for found in {"methods": methods, "agreement": agreement, "repeatable": repeatable}[options.what](
-        images, options.device
-    ):
+    for found in {"methods": methods, "agreement": agreement, "repeatable": repeatable, "recorded": recorded}[
+        options.what
+    ](images, options.device):
         print(json.dumps(found), flush=True)
         failed |= not found["passed"]
     raise SystemExit(int(failed))
@@ -170,6 +175,29 @@ def repeatable(images: np.ndarray, device: str) -> Iterator[dict[str, Any]]:
         yield tried("resumed", resumed)
 
 
+def recorded(images: np.ndarray, device: str) -> Iterator[dict[str, Any]]:
+    """Views, and epochs of learning, with every kernel started by itself and with recorded work."""
+    runtime = choose_runtime(device, "float32", deterministic=True)
+    most = coterie.recorded.MOST
+
+    def work(name: str) -> dict[str, Any]:
+        found = []
+        for coterie.recorded.MOST in (0, most):
+            loop = _loop(name, images, runtime)
+            _, views = list(loop.feed.batches(0))[-1]
+            with runtime.rules():
+                loop.run()
+            found.append(
+                (torch.cat(views), torch.cat([weight.flatten() for weight in loop.method.parameters()]).detach())
+            )
+        (seen, plain), (same, replayed) = found
+        apart = float((plain - replayed).abs().max())
+        return {"passed": torch.equal(seen, same) and apart < _LOSS, "views": torch.equal(seen, same), "apart": apart}
+
+    for name in ("propos", "simclr", "moco", "cc", "simsiam", "cadecl"):
+        yield tried(name, lambda name=name: work(name))
+
+
 class _Stopping(Listener):
     """Asks for the end after two epochs."""
 
@@ -191,13 +219,14 @@ def _built(name: str, images: np.ndarray, options: dict[str, Any]) -> Method:
     return build_method(name, config, backbone="convnet-small", shape=images.shape[1:], n_clusters=10, seed=0)
 
 
-def _loop(name: str, images: np.ndarray) -> Loop:
-    """Two epochs on the CPU, the second past the warm-up."""
+def _loop(name: str, images: np.ndarray, runtime: Runtime = _CPU) -> Loop:
+    """Two epochs, the second past the warm-up."""
     store = Store(images, [str(place) for place in range(len(images))])
     method = _built(name, images, {})
+    runtime.prepare(method)
     feed = ImageFeed(
         store, Normalisation(*store.channel_statistics()), config=AugmentConfig(), views=method.views,
-        batch_size=_BATCH, device=torch.device("cpu"), seed=0,
+        batch_size=_BATCH, device=runtime.device, seed=0,
     )  # fmt: skip
     settings = {**method_type(name).train_defaults, "epochs": 2, "warmup_epochs": 1, "batch_size": _BATCH}
     return Loop(method, feed, read(TrainConfig, settings), 0, feed.device)
