@@ -24,7 +24,7 @@ def recordable(batch: Tensor) -> bool:
 
 
 class Recorded:
-    """What `function` makes of a batch, by kernels recorded the first time. A copy has recorded nothing.
+    """What `function` makes of a batch, by kernels recorded the first time.
 
     Args:
         function: tensors from a tensor, always by the same kernels for one shape, and without waiting for the device.
@@ -70,7 +70,7 @@ class Recorded:
 class RecordedModule:
     """What a module in training makes of a batch, and the gradient of its weights, by kernels recorded the first time.
 
-    A copy has recorded nothing, and after its weights moved elsewhere the module is recorded again. A batch that comes
+    After its weights moved elsewhere the module is recorded again. A batch that comes
     before the gradient of the one before was asked for is left to the module: a recording remembers one. So is all of a
     module that cannot be recorded, as it looks at values or copies from the host.
     """
@@ -79,9 +79,6 @@ class RecordedModule:
         self._for: Any = None
         self._pending = False
         self._recorded: Callable[[Tensor], Tensor] | None = None
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> RecordedModule:
-        return RecordedModule()
 
     def __call__(self, module: nn.Module, batch: Tensor) -> Tensor:
         if self._pending and torch.is_grad_enabled():

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 from unittest.mock import Mock
 
 import pytest
@@ -54,15 +53,14 @@ def test_a_recording_remembers_one_batch_until_its_gradient_was_asked_for(record
     assert recordings == [(3,), (3,)]  # With gradients and without.
 
 
-def test_other_shapes_and_moved_weights_are_recorded_anew_and_copies_too(recordings: list[torch.Size]) -> None:
+def test_other_shapes_and_moved_weights_are_recorded_anew(recordings: list[torch.Size]) -> None:
     module, through = Counted(), RecordedModule()
     with torch.no_grad():
         for batch in (torch.ones(3), torch.ones(3), torch.ones(4)):
             through(module, batch)
         module.weight.data = torch.full((), 5.0)
         assert through(module, torch.ones(4)).tolist() == [5] * 4
-        copy.deepcopy(through)(module, torch.ones(4))
-    assert recordings == [(3,), (4,), (4,), (4,)]
+    assert recordings == [(3,), (4,), (4,)]
 
 
 def test_a_module_that_cannot_be_recorded_does_its_work_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +99,7 @@ def test_a_recorded_encoder_has_the_gradients_and_statistics_of_a_plain_one(monk
         monkeypatch.setattr(recorded, "MOST", most)
         torch.manual_seed(0)
         encoder = Encoder(build_backbone("convnet-small", 3, 16)).to("cuda").train()
+        encoder.recorded = RecordedModule()
         for seed in range(3):
             batch = torch.randn(2, 8, 3, 16, 16, generator=torch.Generator().manual_seed(seed)).to("cuda")
             torch.cat(list(encoder.each(list(batch), joint=True))).square().sum().backward()

@@ -25,6 +25,7 @@ class Encoder(Mixed):
     Attributes:
         parts: in how many parts, one after another, `each` takes a batch.
         seen: what `each` made of the latest batch.
+        recorded: what `each` is recorded in while a loop trains, see `coterie.recorded`.
     """
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -33,7 +34,7 @@ class Encoder(Mixed):
         self.features = cast(int, backbone.features)
         self.parts = 1
         self.seen: Sequence[Tensor] = ()
-        self._recorded = RecordedModule()
+        self.recorded: RecordedModule | None = None
 
     def each(self, views: Sequence[Tensor], *, joint: bool) -> Sequence[Tensor]:
         """Features of several views (n, C, H, W), in one forward if `joint`: faster, with joint batch statistics.
@@ -52,8 +53,8 @@ class Encoder(Mixed):
         if not joint:
             return [self(view) for view in views]
         batch = torch.cat(list(views))
-        if self.training and self.parts == 1 and recordable(batch):
-            return self._recorded(self, batch).chunk(len(views))
+        if self.recorded is not None and self.training and self.parts == 1 and recordable(batch):
+            return self.recorded(self, batch).chunk(len(views))
         return cast(Tensor, self(batch)).chunk(len(views))
 
     def _again(self, views: Sequence[Tensor], joint: bool) -> Sequence[Tensor]:

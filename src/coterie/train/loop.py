@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from coterie.losses.attraction import attraction
 from coterie.methods.base import Batch, Method
 from coterie.nn.encoder import Encoder
 from coterie.processes import processes
+from coterie.recorded import RecordedModule
 from coterie.schedule import Progress, learning_rate
 from coterie.seeding import generator
 from coterie.train.config import TrainConfig
@@ -68,6 +70,8 @@ class Loop:
     def __post_init__(self) -> None:
         self.optimizer = build_optimizer(self.method, self.config)
         divide_batches(self.method, self.config.accumulate, self.feed.batch_size)
+        for encoder in encoders_of(self.method):
+            encoder.recorded = RecordedModule()
         if self.named is not None:
             self.named = self.named.to(self.device)
             self.feed.heed(self.named.cpu())
@@ -78,15 +82,24 @@ class Loop:
         Raises:
             CoterieError: a loss or an embedding is no longer finite, or learning collapsed.
         """
-        for number in range(start, self.config.epochs):
-            began = time.perf_counter()
-            expectation = self.expect(number)
-            losses, rate = self.maximise(number, expectation)
-            check_finite(losses, number)
-            health = examine(self.method, self.feed, number)
-            seconds = time.perf_counter() - began
-            pairs = self.feed.steps_per_epoch * self.feed.batch_size
-            self.on_epoch(Epoch(number, losses, rate, seconds, pairs / seconds, health, expectation))
+        try:
+            for number in range(start, self.config.epochs):
+                self.on_epoch(self._epoch(number))
+        finally:
+            for encoder in encoders_of(self.method):
+                encoder.recorded = None
+            if self.device.type == "cuda":
+                gc.collect()  # A recording holds itself, and as much of the device's memory as a step takes.
+
+    def _epoch(self, number: int) -> Epoch:
+        began = time.perf_counter()
+        expectation = self.expect(number)
+        losses, rate = self.maximise(number, expectation)
+        check_finite(losses, number)
+        health = examine(self.method, self.feed, number)
+        seconds = time.perf_counter() - began
+        pairs = self.feed.steps_per_epoch * self.feed.batch_size
+        return Epoch(number, losses, rate, seconds, pairs / seconds, health, expectation)
 
     def progress(self, step: int) -> Progress:
         return Progress(step, self.feed.steps_per_epoch, self.config.epochs, self.config.warmup_epochs)
@@ -144,13 +157,17 @@ class Loop:
         return {"names": self.config.attraction * loss}
 
 
+def encoders_of(method: Method) -> list[Encoder]:
+    return [module for module in method.modules() if isinstance(module, Encoder)]
+
+
 def divide_batches(method: Method, parts: int, batch_size: int) -> None:
     """Let the method's encoders take batches in `parts`.
 
     Raises:
         UsageError: there is nothing to divide, or too little.
     """
-    encoders = [module for module in method.modules() if isinstance(module, Encoder)]
+    encoders = encoders_of(method)
     if parts > 1 and not encoders:
         raise UsageError("train.accumulate divides the work of an encoder, which a method on features lacks: set 1")
     most = max(1, batch_size // processes().count // 2)
