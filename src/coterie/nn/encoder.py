@@ -75,6 +75,11 @@ class Encoder(Mixed):
             return cast(Tensor, self.backbone(images)).to(next(self.parameters()).dtype)
 
 
+def encoders_of(module: nn.Module) -> list[Encoder]:
+    """All encoders within a module."""
+    return [each for each in module.modules() if isinstance(each, Encoder)]
+
+
 @contextlib.contextmanager
 def remembering_nothing(module: nn.Module) -> Iterator[None]:
     """Leave the running statistics of batch norms as they are: what is computed again was counted already."""

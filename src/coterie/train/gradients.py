@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from coterie.nn.encoder import Encoder
+from coterie.nn.encoder import encoders_of
 from coterie.processes import processes
 
 
@@ -19,7 +19,7 @@ def share_gradients(method: nn.Module) -> None:
     group = processes()
     if group.count == 1:
         return
-    divided = {id(p) for module in method.modules() if isinstance(module, Encoder) for p in module.parameters()}
+    divided = {id(p) for encoder in encoders_of(method) for p in encoder.parameters()}
     parameters = [p for p in method.parameters() if p.grad is not None]
     scaled = [p.grad.flatten() / (1 if id(p) in divided else group.count) for p in parameters if p.grad is not None]
     parts = torch.split(group.sum(torch.cat(scaled)), [len(part) for part in scaled])

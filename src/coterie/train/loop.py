@@ -13,7 +13,7 @@ from torch import Tensor
 from coterie.errors import CoterieError, UsageError
 from coterie.losses.attraction import attraction
 from coterie.methods.base import Batch, Method
-from coterie.nn.encoder import Encoder
+from coterie.nn.encoder import encoders_of
 from coterie.processes import processes
 from coterie.recorded import RecordedModule
 from coterie.schedule import Progress, learning_rate
@@ -155,10 +155,6 @@ class Loop:
         seen = encoder.seen
         loss = attraction(torch.cat(list(seen)), self.named[batch.index].repeat(len(seen)))
         return {"names": self.config.attraction * loss}
-
-
-def encoders_of(method: Method) -> list[Encoder]:
-    return [module for module in method.modules() if isinstance(module, Encoder)]
 
 
 def divide_batches(method: Method, parts: int, batch_size: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from coterie.methods.base import Method
-from coterie.nn.encoder import Encoder
+from coterie.nn.encoder import encoders_of
 from coterie.nn.lars import LARS
 from coterie.train.config import TrainConfig
 
@@ -35,8 +35,7 @@ def _split(method: Method, backbone_rate: float) -> list[dict[str, Any]]:
     groups = method.parameter_groups()
     if backbone_rate == 1:
         return groups
-    encoders = [module for module in method.modules() if isinstance(module, Encoder)]
-    theirs = {id(weight) for encoder in encoders for weight in encoder.parameters()}
+    theirs = {id(weight) for encoder in encoders_of(method) for weight in encoder.parameters()}
     split = []
     for group in groups:
         for inside, rate in ((False, group["rate"]), (True, group["rate"] * backbone_rate)):

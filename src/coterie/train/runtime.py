@@ -13,7 +13,7 @@ import torch
 
 from coterie.devices import ACCELERATORS, accelerator, available, telling_of_fallbacks
 from coterie.errors import UsageError
-from coterie.nn.encoder import Encoder
+from coterie.nn.encoder import encoders_of
 from coterie.nn.mixed import Mixed
 from coterie.nn.synced import synced
 from coterie.processes import processes
@@ -45,9 +45,8 @@ class Runtime:
         """Move a method to the device and set its heavy parts to the precision and layout."""
         method.to(self.device)
         if processes().count > 1:
-            for module in method.modules():
-                if isinstance(module, Encoder):
-                    synced(module, self.device)
+            for encoder in encoders_of(method):
+                synced(encoder, self.device)
         dtype = torch.bfloat16 if self.precision == "bfloat16" else None
         for module in method.modules():
             if isinstance(module, Mixed):
