@@ -45,8 +45,6 @@ _OPTIONS = {"hidden": 256, "projection": 64, "noise": 0.0, "queue": 512, "granul
 _BATCH = 128
 # Differences that the order of sums in float32 explains.
 _LOSS, _COSINE = 1e-3, 0.999
-
-
 _CPU = Runtime(torch.device("cpu"), "float32", channels_last=False)
 
 
