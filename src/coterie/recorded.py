@@ -93,7 +93,7 @@ class RecordedModule:
                 self._recorded = None
         if self._recorded is None:
             return module(batch)  # type: ignore[no-any-return]
-        made = self._recorded(batch).clone()
+        made = self._recorded(batch)
         if made.requires_grad:
             self._pending = True
             made.register_hook(self._asked)  # type: ignore[no-untyped-call]
@@ -111,7 +111,7 @@ def _recorded_module(module: nn.Module, batch: Tensor) -> Callable[[Tensor], Ten
             # Weights outlive the stream that they are first recorded on, which newer torch warns of.
             getattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", lambda _: None)(False)
             learning: Any = torch.cuda.make_graphed_callables(Apart(module), (batch.clone(),), allow_unused_input=True)
-            return learning  # type: ignore[no-any-return]
+            return lambda given: learning(given).clone()
         alone = Recorded(lambda given: [module(given)])
         alone(batch)
         return lambda given: alone(given)[0]
